@@ -1,0 +1,56 @@
+/**
+ * Where images live: two small interfaces. Conversion, record and inspect know nothing else of a store;
+ * test/contracts/ holds the suite that every implementation passes.
+ */
+import type { Descriptor } from '../image/descriptor.ts'
+import type { Digest } from '../image/digest.ts'
+
+export interface BlobInfo {
+  digest: Digest
+  sizeBytes: number
+  labels: Record<string, string>
+}
+
+/** A blob on its way into the store. Ends with exactly one of `commit` and `abort`. */
+export interface BlobWriter {
+  /** Resolves when the store has taken the bytes: awaiting it is the back-pressure. */
+  write(bytes: Uint8Array): Promise<void>
+  /**
+   * The blob appears under its digest, whole. A blob that is there already counts as written (its labels are merged).
+   * @throws when the bytes written are not the expected ones
+   */
+  commit(expected: { digest: Digest; sizeBytes: number; labels?: Record<string, string> }): Promise<void>
+  /** Removes what was written; safe at any time, also after a failed commit. */
+  abort(): Promise<void>
+}
+
+export interface ContentStore {
+  /** @throws {NotFoundError} */
+  info(digest: Digest): Promise<BlobInfo>
+  /**
+   * The blob's bytes in order, in pieces of at most 1 MiB or so. Not verified here: readers of layers hash as they go.
+   * @throws {NotFoundError}
+   */
+  read(digest: Digest, range?: { offsetBytes?: number; lengthBytes?: number }): AsyncIterable<Buffer>
+  /**
+   * Opens an ingest. What an earlier, interrupted ingest of the same `ref` left is discarded.
+   * @param ref names the ingest, unique within this run
+   */
+  writer(ref: string): Promise<BlobWriter>
+  /** Merges labels; an empty value removes one. @throws {NotFoundError} */
+  setLabels(digest: Digest, labels: Record<string, string>): Promise<void>
+}
+
+/** A name and what it points at. */
+export interface StoredImage {
+  name: string
+  target: Descriptor
+  labels: Record<string, string>
+}
+
+export interface ImageStore {
+  /** The image of exactly this name. @throws {NotFoundError} */
+  get(name: string): Promise<StoredImage>
+  /** Creates or replaces the name in one step; never deletes first. */
+  put(image: StoredImage): Promise<void>
+}

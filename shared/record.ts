@@ -1,0 +1,182 @@
+/**
+ * The record: what a workload read, in order of first access. JSON lines: a header, then a line per file.
+ * The file is the contract between a recording and a conversion; docs/record.md is its text.
+ */
+import { isUtf8 } from 'node:buffer'
+import { CodedError, messageOf } from './errors.ts'
+import type { Counters, MarkKind } from './messages.ts'
+
+export const RECORD_SCHEMA_VERSION = 1
+
+/** First line of a record file. Image fields are null where no image was involved (stand-alone notifier). */
+export interface RecordHeader {
+  schemaVersion: number
+  /** Program and version that wrote the record. */
+  recordedBy: string
+  image: RecordedImage | null
+  workload: { args: string[]; envNames: string[]; cwd: string; user: string }
+  kernel: string
+  mark: { kind: MarkKind; reason: string }
+  stop: { rule: string; reason: string }
+  /** RFC 3339. */
+  started: string
+  durationSeconds: number
+  /** Exit status of the workload as a shell shows it (128 + signal), or null when it could not be learned. */
+  exitStatus: number | null
+  counters: RecordCounters
+  /** True only when no access is known to be missing. */
+  complete: boolean
+  /** Why `complete` is false; empty otherwise. */
+  incompleteReasons: string[]
+}
+
+export interface RecordedImage {
+  reference: string
+  manifestDigest: string
+  /** os/architecture[/variant] */
+  platform: string
+}
+
+export interface RecordCounters extends Counters {
+  /** Entries that arrived at the optimizer. */
+  received: number
+  /** Accessed files that are in no layer: made at run time, mount points of the runtime. */
+  outsideLayers: number
+}
+
+/** One accessed file. */
+export interface RecordEntry {
+  /** Path inside the image without leading slash, exact bytes. */
+  path: Buffer
+  manifestDigest: string | null
+  /** Position in the manifest, 0 = lowest; null where no image was involved. */
+  layerIndex: number | null
+  layerDigest: string | null
+  phase: 'create' | 'run'
+  kinds: ('open' | 'exec' | 'read')[]
+  /** Microseconds since the workload's start; negative before it. */
+  firstAccessMicroseconds: number
+  sizeBytes: number
+  pid: number
+  command: Buffer | null
+}
+
+export interface AccessRecord {
+  header: RecordHeader
+  entries: RecordEntry[]
+}
+
+/** A record file does not hold what it should. Codes: RECORD_MALFORMED, RECORD_VERSION_UNSUPPORTED. */
+export class RecordError extends CodedError {}
+
+/** The record as the text of a file; ends with a newline. */
+export function formatRecord(record: AccessRecord): string {
+  return [
+    JSON.stringify(record.header),
+    ...record.entries.map((entry) => JSON.stringify(entryToJson(entry))),
+    '',
+  ].join('\n')
+}
+
+/** Text of bytes for JSON: UTF-8 as it is; else the readable rest and, beside it, the bytes in base64. */
+function bytesToJson(name: string, bytes: Buffer): Record<string, string> {
+  const text = bytes.toString('utf8')
+  return isUtf8(bytes) ? { [name]: text } : { [name]: text, [`${name}Base64`]: bytes.toString('base64') }
+}
+
+function bytesFromJson(json: Record<string, unknown>, name: string, line: number): Buffer {
+  const base64 = json[`${name}Base64`]
+  if (typeof base64 === 'string') return Buffer.from(base64, 'base64')
+  const text = json[name]
+  if (typeof text === 'string') return Buffer.from(text, 'utf8')
+  throw malformed(line, `${name} must be a string`)
+}
+
+function entryToJson(entry: RecordEntry): Record<string, unknown> {
+  return {
+    ...bytesToJson('path', entry.path),
+    manifestDigest: entry.manifestDigest,
+    layerIndex: entry.layerIndex,
+    layerDigest: entry.layerDigest,
+    phase: entry.phase,
+    kinds: entry.kinds,
+    firstAccessMicroseconds: entry.firstAccessMicroseconds,
+    sizeBytes: entry.sizeBytes,
+    pid: entry.pid,
+    ...(entry.command === null ? { command: null } : bytesToJson('command', entry.command)),
+  }
+}
+
+/** @throws {RecordError} naming the line */
+export function parseRecord(text: string): AccessRecord {
+  const lines = text.split('\n')
+  const header = parseLine(lines[0] ?? '', 1)
+  if (header.schemaVersion !== RECORD_SCHEMA_VERSION) {
+    throw new RecordError(
+      'RECORD_VERSION_UNSUPPORTED',
+      `line 1 of the record: schemaVersion must be ${RECORD_SCHEMA_VERSION}, not ${JSON.stringify(header.schemaVersion) ?? 'absent'}`,
+    )
+  }
+  const entries: RecordEntry[] = []
+  for (let index = 1; index < lines.length; index++) {
+    const line = lines[index] as string
+    if (line !== '') entries.push(entryFromJson(parseLine(line, index + 1), index + 1))
+  }
+  return { header: header as unknown as RecordHeader, entries }
+}
+
+function parseLine(text: string, line: number): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new RecordError('RECORD_MALFORMED', `line ${line} of the record is not JSON: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed(line, 'must be an object')
+  return value as Record<string, unknown>
+}
+
+const KIND_NAMES = ['open', 'exec', 'read'] as const
+
+function entryFromJson(json: Record<string, unknown>, line: number): RecordEntry {
+  const { kinds, phase } = json
+  if (!Array.isArray(kinds) || kinds.some((kind) => !KIND_NAMES.includes(kind)))
+    throw malformed(line, `kinds must be an array of ${KIND_NAMES.join(', ')}`)
+  if (phase !== 'create' && phase !== 'run') throw malformed(line, 'phase must be "create" or "run"')
+  return {
+    path: bytesFromJson(json, 'path', line),
+    manifestDigest: stringOrNull(json, 'manifestDigest', line),
+    layerIndex: json.layerIndex === null ? null : integer(json, 'layerIndex', line, 0),
+    layerDigest: stringOrNull(json, 'layerDigest', line),
+    phase,
+    kinds,
+    firstAccessMicroseconds: integer(json, 'firstAccessMicroseconds', line),
+    sizeBytes: integer(json, 'sizeBytes', line, 0),
+    pid: integer(json, 'pid', line, 0),
+    command: json.command === null ? null : bytesFromJson(json, 'command', line),
+  }
+}
+
+function stringOrNull(json: Record<string, unknown>, name: string, line: number): string | null {
+  const value = json[name]
+  if (value === null || typeof value === 'string') return value
+  throw malformed(line, `${name} must be a string or null`)
+}
+
+function integer(
+  json: Record<string, unknown>,
+  name: string,
+  line: number,
+  min = Number.MIN_SAFE_INTEGER,
+): number {
+  const value = json[name]
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min) return value
+  throw malformed(line, `${name} must be an integer${min === 0 ? ' of at least 0' : ''}`)
+}
+
+function malformed(line: number, what: string): RecordError {
+  return new RecordError('RECORD_MALFORMED', `line ${line} of the record: ${what}`)
+}
