@@ -1,0 +1,15 @@
+// The export table, nothing else. addon.d.ts gives the types.
+#include <napi.h>
+
+void InitMounts(Napi::Env env, Napi::Object exports);
+void InitFanotify(Napi::Env env, Napi::Object exports);
+void InitCompression(Napi::Env env, Napi::Object exports);
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  InitMounts(env, exports);
+  InitFanotify(env, exports);
+  InitCompression(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(addon, Init)

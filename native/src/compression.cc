@@ -1,0 +1,3 @@
+#include <napi.h>
+
+void InitCompression(Napi::Env, Napi::Object) {}

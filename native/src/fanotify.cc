@@ -1,0 +1,3 @@
+#include <napi.h>
+
+void InitFanotify(Napi::Env, Napi::Object) {}

@@ -1,0 +1,3 @@
+#include <napi.h>
+
+void InitMounts(Napi::Env, Napi::Object) {}
