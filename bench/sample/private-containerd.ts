@@ -1,0 +1,232 @@
+/**
+ * A containerd of our own: root, state and socket in one temporary folder, gone at the end.
+ * For the sample run and for tests; it never touches the machine's own containerd.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
+import { killProcesses, unmountBelow } from './leftover-processes.ts'
+
+export interface PrivateContainerd {
+  /** Path of the socket. */
+  readonly address: string
+  /** A containerd namespace that nobody else uses. */
+  readonly namespace: string
+  /** Everything the daemon writes is below this folder. */
+  readonly folder: string
+  readonly pid: number
+  /** What the daemon has logged so far. */
+  readLog(): Promise<string>
+  /** Ends the daemon alone, as a crash would: tasks, mounts and files stay. */
+  crash(): Promise<void>
+  /** Starts the daemon again on the same folder and waits until it answers. */
+  restart(): Promise<void>
+  /** Ends everything and removes every trace; safe to call again. */
+  stop(): Promise<void>
+}
+
+const READY_TIMEOUT_MS = 20_000
+const STOP_GRACE_MS = 5_000
+const POLL_MS = 20
+/** sun_path holds 108 bytes, the terminating zero included; shim sockets are elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 100
+/** The names of 1.6, 1.7 and 2.x together: a version ignores those it does not know. */
+const DISABLED_PLUGINS = [
+  'io.containerd.grpc.v1.cri',
+  'io.containerd.cri.v1.images',
+  'io.containerd.cri.v1.runtime',
+  'io.containerd.internal.v1.opt',
+  'io.containerd.nri.v1.nri',
+  'io.containerd.podsandbox.controller.v1.podsandbox',
+  'io.containerd.grpc.v1.sandbox-controllers',
+  'io.containerd.snapshotter.v1.btrfs',
+  'io.containerd.snapshotter.v1.devmapper',
+  'io.containerd.snapshotter.v1.zfs',
+  'io.containerd.snapshotter.v1.blockfile',
+]
+
+/**
+ * Starts the `containerd` found on PATH and resolves once its socket accepts connections.
+ * @throws {PreconditionError} CONTAINERD_MISSING, PRIVILEGE_MISSING
+ * @throws {CodedError} CONTAINERD_FAILED with the end of its log; nothing is left then
+ */
+export async function startPrivateContainerd(): Promise<PrivateContainerd> {
+  if (process.getuid?.() !== 0)
+    throw new PreconditionError('PRIVILEGE_MISSING', 'containerd needs root: run this as root (sudo)')
+  const folder = await makeShortFolder()
+  const daemon = new Daemon(folder)
+  try {
+    await daemon.prepare()
+    await daemon.restart()
+    return daemon
+  } catch (error) {
+    await daemon.stop()
+    throw error
+  }
+}
+
+class Daemon implements PrivateContainerd {
+  readonly folder: string
+  readonly address: string
+  readonly namespace = `hl-${randomBytes(5).toString('hex')}`
+  #child: ChildProcess | null = null
+  #stopped: Promise<void> | null = null
+
+  constructor(folder: string) {
+    this.folder = folder
+    this.address = join(folder, 'containerd.sock')
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(join(this.folder, 'tmp'))
+    await writeFile(this.#configPath, configuration(this.folder, this.address))
+  }
+
+  get #configPath(): string {
+    return join(this.folder, 'config.toml')
+  }
+
+  get #logPath(): string {
+    return join(this.folder, 'containerd.log')
+  }
+
+  async readLog(): Promise<string> {
+    return await readFile(this.#logPath, 'utf8').catch(() => '')
+  }
+
+  async restart(): Promise<void> {
+    await this.crash()
+    const log = openSync(this.#logPath, 'a')
+    // Its own process group: a Ctrl-C at the terminal is for us, who stop things in order. Should we be killed
+    // outright, the parent-death signal ends the daemon.
+    const child = spawn('setpriv', ['--pdeathsig', 'SIGTERM', 'containerd', '--config', this.#configPath], {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, TMPDIR: join(this.folder, 'tmp') },
+    })
+    closeSync(log)
+    this.#child = child
+    const failed = new Promise<never>((_, reject) => {
+      child.once('error', (cause) => reject(missing(cause)))
+      child.once('exit', (code, signal) => reject(new Error(`it ended with ${signal ?? `status ${code}`}`)))
+    })
+    failed.catch(() => {})
+    try {
+      await Promise.race([answers(this.address), failed])
+    } catch (cause) {
+      if (cause instanceof PreconditionError) throw cause
+      const tail = (await this.readLog()).trim().split('\n').slice(-5).join('\n')
+      if (/containerd.*No such file/.test(tail)) throw missing(cause)
+      const message = `a private containerd did not start: ${messageOf(cause)}; the end of its log:\n${tail}`
+      throw new CodedError('CONTAINERD_FAILED', message, { cause })
+    }
+  }
+
+  async crash(): Promise<void> {
+    await this.#end('SIGKILL')
+    await rm(this.address, { force: true })
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    // Tasks first: nothing holds mounts below the folder once they and their shims are gone.
+    await killProcesses(this.address)
+    await this.#end('SIGTERM')
+    unmountBelow(this.folder)
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
+    rmSync(join('/run/containerd/runc', this.namespace), { recursive: true, force: true })
+    await removeCgroups(this.namespace)
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    this.#child = null
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    const grace = new AbortController()
+    const late = delay(STOP_GRACE_MS, undefined, { signal: grace.signal }).then(
+      () => child.kill('SIGKILL'),
+      () => {},
+    )
+    await ended
+    grace.abort()
+    await late
+  }
+}
+
+function configuration(folder: string, address: string): string {
+  const text = (value: string) => JSON.stringify(value)
+  return `version = 2
+root = ${text(join(folder, 'root'))}
+state = ${text(join(folder, 'state'))}
+disabled_plugins = [${DISABLED_PLUGINS.map(text).join(', ')}]
+
+[grpc]
+  address = ${text(address)}
+
+[ttrpc]
+  address = ${text(`${address}.ttrpc`)}
+`
+}
+
+async function makeShortFolder(): Promise<string> {
+  const fits = tmpdir().length + '/hl-XXXXXX/containerd.sock.ttrpc'.length <= SOCKET_PATH_BYTES_MAX
+  return await mkdtemp(join(fits ? tmpdir() : '/tmp', 'hl-'))
+}
+
+function missing(cause: unknown): PreconditionError {
+  const message = 'containerd (or setpriv, of util-linux) is not on PATH: run bin/setup'
+  return new PreconditionError('CONTAINERD_MISSING', message, { cause })
+}
+
+/** Resolves when something accepts connections at the socket. */
+async function answers(path: string): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  for (;;) {
+    const failure = await new Promise<unknown>((resolve) => {
+      const socket = connect(path)
+      socket.once('connect', () => resolve(null))
+      socket.once('error', resolve)
+      socket.once('connect', () => socket.destroy())
+    })
+    if (failure === null) return
+    if (performance.now() > deadline)
+      throw new Error(`its socket did not answer within ${READY_TIMEOUT_MS / 1000} s`, { cause: failure })
+    await delay(POLL_MS)
+  }
+}
+
+/** Folders named after our namespace that container runtimes leave in the cgroup hierarchies. */
+async function removeCgroups(namespace: string): Promise<void> {
+  const hierarchies = await readdir('/sys/fs/cgroup').catch(() => [])
+  for (const hierarchy of ['.', ...hierarchies]) {
+    const folder = join('/sys/fs/cgroup', hierarchy, namespace)
+    for (const leaf of await readdir(folder).catch(() => [])) await removeCgroup(join(folder, leaf))
+    await removeCgroup(folder)
+  }
+}
+
+async function removeCgroup(folder: string): Promise<void> {
+  try {
+    await rmdir(folder)
+  } catch (error) {
+    // ENOTDIR: a control file, not a group.
+    if (!['ENOENT', 'ENOTDIR', 'EPERM', 'EBUSY', 'EACCES'].includes(systemCodeOf(error) ?? '')) throw error
+  }
+}
