@@ -1,4 +1,4 @@
-import { CodedError } from '../../shared/errors.ts'
+import { PreconditionError } from '../../shared/errors.ts'
 import { type Digest, requireDigest } from './digest.ts'
 import type { Platform } from './platform.ts'
 
@@ -35,7 +35,7 @@ export function isManifestType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.ociManifest || mediaType === MEDIA_TYPE.dockerManifest
 }
 
-/** @throws {CodedError} DESCRIPTOR_INVALID, DIGEST_INVALID */
+/** @throws {PreconditionError} DESCRIPTOR_INVALID, DIGEST_INVALID */
 export function requireDescriptor(value: unknown, where: string): Descriptor {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw bad(where, 'is not an object')
@@ -47,6 +47,6 @@ export function requireDescriptor(value: unknown, where: string): Descriptor {
   return value as Descriptor
 }
 
-function bad(where: string, what: string): CodedError {
-  return new CodedError('DESCRIPTOR_INVALID', `${where} ${what}`)
+function bad(where: string, what: string): PreconditionError {
+  return new PreconditionError('DESCRIPTOR_INVALID', `${where} ${what}`)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { CodedError } from '../../shared/errors.ts'
+import { PreconditionError } from '../../shared/errors.ts'
 
 /** `sha256:<64 lowercase hex digits>`. @see OCI image spec, descriptor.md, "Digests" */
 export type Digest = `sha256:${string}`
@@ -10,10 +10,10 @@ export function isDigest(text: unknown): text is Digest {
   return typeof text === 'string' && PATTERN.test(text)
 }
 
-/** @throws {CodedError} DIGEST_INVALID */
+/** @throws {PreconditionError} DIGEST_INVALID */
 export function requireDigest(text: unknown, where: string): Digest {
   if (isDigest(text)) return text
-  throw new CodedError(
+  throw new PreconditionError(
     'DIGEST_INVALID',
     `${where}: ${JSON.stringify(text)?.slice(0, 100)} is not a sha256 digest`,
   )

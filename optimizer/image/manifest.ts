@@ -1,5 +1,5 @@
 /** Index, manifest and config documents: parsed, checked, never reshaped: unknown fields stay. */
-import { CodedError } from '../../shared/errors.ts'
+import { PreconditionError } from '../../shared/errors.ts'
 import { type Descriptor, isIndexType, isManifestType, MEDIA_TYPE, requireDescriptor } from './descriptor.ts'
 import { type Digest, requireDigest } from './digest.ts'
 
@@ -46,7 +46,7 @@ export interface ContainerConfig {
 export const DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 
 /** A document is not what its media type says. Codes: DOCUMENT_MALFORMED, DOCUMENT_INVALID. */
-export class DocumentError extends CodedError {}
+export class DocumentError extends PreconditionError {}
 
 export function parseIndex(bytes: Uint8Array, where: string): Index {
   const json = parseObject(bytes, where)
@@ -122,16 +122,15 @@ export function requireReadableLayer(layer: Descriptor, index: number): 'tar' | 
   }
   const name = `layer ${index} (${layer.digest}) has the media type ${layer.mediaType}`
   if (/foreign|nondistributable/.test(layer.mediaType)) {
-    throw new CodedError(
+    throw new PreconditionError(
       'LAYER_FOREIGN',
       `${name}: foreign layers may not be redistributed and are not converted`,
-      { exitCode: 3 },
     )
   }
   const hint = /zstd/.test(layer.mediaType)
     ? 'zstd sources are not supported: convert the image to gzip layers first'
     : 'only tar and gzip layers are supported'
-  throw new CodedError('LAYER_UNSUPPORTED', `${name}: ${hint}`, { exitCode: 3 })
+  throw new PreconditionError('LAYER_UNSUPPORTED', `${name}: ${hint}`)
 }
 
 function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> {

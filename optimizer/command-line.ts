@@ -1,0 +1,52 @@
+/** The parser: every command with its options. Apart from main.ts so that docs/cli.md can be made from it. */
+import yargs, { type Argv } from 'yargs'
+import { UsageError } from '../shared/errors.ts'
+import { cleanCommand } from './commands/clean.ts'
+import type { Arguments, Command } from './commands/command.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { optimizeCommand } from './commands/optimize.ts'
+
+export const COMMANDS: readonly Command[] = [optimizeCommand, inspectCommand, cleanCommand]
+
+const EXIT_CODES = `Exit codes: 0 done; 1 unexpected; 2 usage; 3 a precondition is missing (privilege, daemon, image, platform);
+4 the workload failed; 5 the record is incomplete; 130 interrupted.`
+
+/** The parser with every command; `run` is what a chosen command is handed to. */
+export function commandLine(args: string[], run: (command: Command, argv: Arguments) => Promise<void>): Argv {
+  let parser = yargs(args)
+    .scriptName('optimizer')
+    .usage('$0 <command>\n\nMove the files a container image reads at start-up to the front of its layers.')
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'greedy-arrays': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    })
+    .version(false)
+    .option('version', {
+      type: 'boolean',
+      describe: 'Show versions of the program and its compression engine',
+    })
+    .help()
+    .alias('help', 'h')
+    .strict()
+    .demandCommand(1, 'name a command: optimize, inspect or clean (see --help)')
+    .recommendCommands()
+    .wrap(110)
+    .epilogue(EXIT_CODES)
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError('USAGE', message)
+    })
+  for (const command of COMMANDS) {
+    parser = parser.command(
+      command.usage,
+      command.describe,
+      (builder) => command.builder(builder),
+      (argv) => run(command, argv as Arguments),
+    )
+  }
+  return parser
+}

@@ -1,0 +1,21 @@
+import type { Argv } from 'yargs'
+import type { Console } from '../console.ts'
+
+export interface CommandContext {
+  console: Console
+  /** Aborted by SIGINT and SIGTERM. */
+  signal: AbortSignal
+}
+
+/** Option values as yargs gives them: strings, booleans and arrays of strings, unchecked. */
+export type Arguments = Record<string, unknown>
+
+/** One file per command: parse, call one function, return what stdout gets. */
+export interface Command {
+  /** yargs' form: `name <required> [optional]`. */
+  usage: string
+  describe: string
+  builder(yargs: Argv): Argv
+  /** @returns the whole of stdout, or '' */
+  run(argv: Arguments, context: CommandContext): Promise<string>
+}

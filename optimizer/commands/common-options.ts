@@ -1,0 +1,93 @@
+/** Options that several commands share. */
+import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
+import { LOG_LEVELS } from '../console.ts'
+import { hostPlatform, type Platform, parsePlatform } from '../image/platform.ts'
+import type { Arguments } from './command.ts'
+import { invalidOption } from './values.ts'
+
+const ADDRESS_DEFAULT = '/run/containerd/containerd.sock'
+const NAMESPACE_DEFAULT = 'default'
+
+export interface ContainerdOptions {
+  /** Path of containerd's socket. */
+  address: string
+  namespace: string
+}
+
+export function addContainerdOptions(yargs: Argv): Argv {
+  return yargs
+    .option('address', {
+      alias: 'a',
+      group: 'containerd:',
+      type: 'string',
+      describe: "containerd's socket, else $CONTAINERD_ADDRESS",
+      defaultDescription: ADDRESS_DEFAULT,
+    })
+    .option('namespace', {
+      alias: 'n',
+      group: 'containerd:',
+      type: 'string',
+      describe: "containerd's namespace, else $CONTAINERD_NAMESPACE",
+      defaultDescription: NAMESPACE_DEFAULT,
+    })
+}
+
+export function addOutputOptions(yargs: Argv): Argv {
+  return yargs
+    .option('json', {
+      group: 'Output:',
+      type: 'boolean',
+      default: false,
+      describe: 'print the result as one JSON document',
+    })
+    .option('log-level', {
+      group: 'Output:',
+      type: 'string',
+      choices: LOG_LEVELS,
+      default: 'info',
+      describe: 'what stderr tells',
+    })
+}
+
+export function addPlatformOption(yargs: Argv): Argv {
+  return yargs.option('platform', {
+    type: 'string',
+    describe: 'which platform of the image, os/architecture[/variant]',
+    defaultDescription: "this machine's",
+  })
+}
+
+export function containerdOptions(argv: Arguments): ContainerdOptions {
+  const address = single(argv, 'address') ?? process.env.CONTAINERD_ADDRESS ?? ADDRESS_DEFAULT
+  const namespace = single(argv, 'namespace') ?? process.env.CONTAINERD_NAMESPACE ?? NAMESPACE_DEFAULT
+  if (!/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/.test(namespace)) {
+    throw invalidOption('namespace', namespace, 'write letters and digits, joined by single ".", "_" or "-"')
+  }
+  return { address: address.replace(/^unix:(?:\/\/)?/, ''), namespace }
+}
+
+export function platformOption(argv: Arguments): Platform {
+  const text = single(argv, 'platform')
+  return text === undefined ? hostPlatform() : parsePlatform(text)
+}
+
+/** A string option that may be given once. */
+export function single(argv: Arguments, name: string): string | undefined {
+  const value = argv[name]
+  if (value === undefined || typeof value === 'string') return value
+  throw new UsageError('OPTION_REPEATED', `--${name} may be given only once`)
+}
+
+/** A string option that may be given any number of times. */
+export function repeated(argv: Arguments, name: string): string[] {
+  const value = argv[name] ?? []
+  return Array.isArray(value) ? value.map(String) : [String(value)]
+}
+
+/** A positional argument. */
+export function positional(argv: Arguments, name: string): string {
+  const value = argv[name]
+  if (typeof value === 'string' && value !== '') return value
+  throw new UsageError('ARGUMENT_INVALID', `<${name}> must not be empty`)
+}

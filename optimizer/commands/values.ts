@@ -1,0 +1,82 @@
+/** Option values as typed to values as used. Every parser names its option and says what it wants. */
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { messageOf, UsageError } from '../../shared/errors.ts'
+
+export function invalidOption(option: string, value: unknown, wanted: string): UsageError {
+  return new UsageError('OPTION_INVALID', `--${option} ${JSON.stringify(value)}: ${wanted}`)
+}
+
+const DURATION_UNITS: Record<string, number> = { '': 1, ms: 0.001, s: 1, m: 60, h: 3600 }
+/** Timers of the runtime count milliseconds in 31 bits. */
+const DURATION_SECONDS_MAX = 24 * 24 * 3600
+
+/** `10`, `10s`, `500ms`, `2m`, `1h` → seconds, more than 0. */
+export function durationSeconds(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text.trim())
+  const seconds =
+    match === null ? Number.NaN : Number(match[1]) * (DURATION_UNITS[match[2] as string] as number)
+  if (seconds > 0 && seconds <= DURATION_SECONDS_MAX) return seconds
+  throw invalidOption(
+    option,
+    text,
+    'write a time such as 10s, 500ms or 2m (a bare number is seconds), more than 0 and at most 24 days',
+  )
+}
+
+export function integerBetween(option: string, text: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw invalidOption(option, text, `write a whole number from ${min} to ${max}`)
+}
+
+const SIZE_UNITS: Record<string, number> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+/** `4194304`, `512KiB`, `4MiB` → bytes. */
+export function sizeBytes(option: string, text: string, min: number, max: number): number {
+  const match = /^(\d+)(KiB|MiB|GiB|)$/.exec(text.trim())
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (SIZE_UNITS[match[2] as string] as number)
+  if (bytes >= min && bytes <= max) return bytes
+  throw invalidOption(option, text, `write a size from ${min} to ${max} bytes, for example 4MiB`)
+}
+
+/** A JSON array of strings, as the peer takes `--entrypoint` and `--args`. */
+export function stringArray(option: string, text: string): string[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw invalidOption(
+      option,
+      text,
+      `write a JSON array of strings such as '["/bin/sh","-c","true"]' (${messageOf(cause)})`,
+    )
+  }
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes('\0')))
+    return value
+  throw invalidOption(option, text, `write a JSON array of strings such as '["/bin/sh","-c","true"]'`)
+}
+
+/** `NAME=value` sets, `NAME` removes. */
+export function environmentChange(option: string, text: string): string {
+  if (/^[^=\0]+(?:=[^\0]*)?$/s.test(text)) return text
+  throw invalidOption(option, text, 'write NAME=value, or NAME alone to remove it')
+}
+
+/** A file that will be written at the end: its folder is looked at now. */
+export function outputFile(option: string, text: string): string {
+  const path = resolve(text)
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK)
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error('it is a directory')
+  } catch (cause) {
+    throw invalidOption(option, text, `this file cannot be written (${messageOf(cause)})`)
+  }
+  return path
+}
+
+export function oneOf<const T extends string>(option: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((item) => item === text)
+  if (found !== undefined) return found
+  throw invalidOption(option, text, `write one of ${allowed.join(', ')}`)
+}

@@ -1,0 +1,70 @@
+/** Entry of `optimizer`: command line to command, errors to one sentence and an exit code. */
+import { hideBin } from 'yargs/helpers'
+import { CodedError, EXIT, InterruptedError, messageOf } from '../shared/errors.ts'
+import { commandLine } from './command-line.ts'
+import type { Arguments } from './commands/command.ts'
+import { versionText } from './commands/version.ts'
+import { Console, LOG_LEVELS, type LogLevel, printable } from './console.ts'
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes('--version') && !args.includes('--')) {
+    process.stdout.write(versionText())
+    return EXIT.done
+  }
+  const interruption = new AbortController()
+  let console = new Console('info')
+  const interrupt = (signal: NodeJS.Signals) => {
+    if (interruption.signal.aborted) return console.warn(`${signal}: still cleaning up`)
+    console.warn(`${signal}: stopping and cleaning up`)
+    interruption.abort(new InterruptedError(`interrupted by ${signal}`))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+
+  try {
+    await commandLine(args, async (command, argv) => {
+      console = new Console(logLevel(argv))
+      const output = await command.run(argv, { console, signal: interruption.signal })
+      await writeResult(output)
+    }).parseAsync()
+    return EXIT.done
+  } catch (error) {
+    console.endLive()
+    return report(interruption.signal.aborted ? interruption.signal.reason : error)
+  }
+}
+
+function logLevel(argv: Arguments): LogLevel {
+  return LOG_LEVELS.find((level) => level === argv['log-level']) ?? 'info'
+}
+
+function writeResult(output: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(output, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** One sentence for what was raised on purpose; the whole stack for what was not. */
+function report(error: unknown): number {
+  if (!(error instanceof CodedError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    process.stderr.write(`optimizer: unexpected error, please report it: ${printable(text)}\n`)
+    return EXIT.unexpected
+  }
+  process.stderr.write(`optimizer: ${printable(error.message)} [${error.code}]\n`)
+  if (process.env.HOTLAYER_DEBUG !== undefined) {
+    for (
+      let cause = error.cause;
+      cause !== undefined;
+      cause = cause instanceof Error ? cause.cause : undefined
+    ) {
+      process.stderr.write(
+        `  caused by: ${printable(cause instanceof Error ? (cause.stack ?? messageOf(cause)) : messageOf(cause))}\n`,
+      )
+    }
+  }
+  return error.exitCode
+}
+
+process.exitCode = await main(hideBin(process.argv))
+// A pending handle (a stuck socket, say) must not keep a finished command alive.
+process.exit()

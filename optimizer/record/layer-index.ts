@@ -1,0 +1,153 @@
+/**
+ * Which layer provides a file of the running container: the layers' tar indexes merged as overlayfs merges them.
+ *
+ * @see OCI image spec, layer.md, "Whiteouts"
+ */
+import type { PathKey, TarEntry } from '../tar/entry.ts'
+
+/** A file's entry and the layer it is in (position in the manifest, 0 = lowest). */
+export interface Located {
+  layerIndex: number
+  entry: TarEntry
+}
+
+interface Node {
+  children: Map<string, Node>
+  /** null: a directory that no layer names, only its content. */
+  located: Located | null
+}
+
+const WHITEOUT_PREFIX = '.wh.'
+const OPAQUE_NAME = '.wh..wh..opq'
+/** Hard-link bookkeeping of aufs, no whiteouts. */
+const AUFS_PREFIX = '.wh..wh.'
+/** As the kernel's own limit on symbolic links in one path (ELOOP). */
+const LINKS_MAX = 40
+
+export class LayerIndex {
+  readonly #root: Node = { children: new Map(), located: null }
+  /** Paths through a lower layer's symbolic link, as a runtime that follows it unpacks them. */
+  readonly #aliases = new Map<PathKey, Located>()
+
+  /** @param layers entries of each layer, lowest first */
+  constructor(layers: readonly (readonly TarEntry[])[]) {
+    for (const [layerIndex, entries] of layers.entries()) this.#apply(layerIndex, entries)
+  }
+
+  /**
+   * @param path as the kernel names it, resolved, without leading slash
+   * @returns undefined for what is in no layer (made at run time, a mount point, deleted by a layer)
+   */
+  locate(path: PathKey): Located | undefined {
+    const node = this.#node(path)
+    if (node !== undefined && node.located !== null && node.located.entry.type !== 'symlink')
+      return node.located
+    return this.#aliases.get(path)
+  }
+
+  #apply(layerIndex: number, entries: readonly TarEntry[]): void {
+    // A layer's whiteouts concern the layers below it, wherever they stand in its tar.
+    for (const entry of entries) this.#applyWhiteout(entry)
+    const lower = this.#aliasResolver(entries)
+    for (const entry of entries) {
+      if (!isWhiteout(entry)) this.#insert({ layerIndex, entry }, lower)
+    }
+  }
+
+  #applyWhiteout(entry: TarEntry): void {
+    const [parent, name] = splitPath(entry.path)
+    if (name === OPAQUE_NAME) this.#node(parent)?.children.clear()
+    else if (isWhiteout(entry) && !name.startsWith(AUFS_PREFIX)) {
+      this.#node(parent)?.children.delete(name.slice(WHITEOUT_PREFIX.length))
+    }
+  }
+
+  #insert(located: Located, aliases: Map<PathKey, PathKey>): void {
+    const { entry } = located
+    const [parent, name] = splitPath(entry.path)
+    const resolvedParent = aliases.get(parent)
+    if (resolvedParent !== undefined) this.#aliases.set(joinPath(resolvedParent, name), located)
+    if (entry.path === '') {
+      this.#root.located = located
+      return
+    }
+
+    let directory = this.#root
+    for (const part of parent === '' ? [] : parent.split('/')) {
+      let next = directory.children.get(part)
+      if (next === undefined || !isDirectory(next)) {
+        next = { children: new Map(), located: null }
+        directory.children.set(part, next)
+      }
+      directory = next
+    }
+    const before = directory.children.get(name)
+    const merges = entry.type === 'dir' && before !== undefined && isDirectory(before)
+    directory.children.set(name, { children: merges ? before.children : new Map(), located })
+  }
+
+  /** For each parent directory named by `entries` that runs through a symbolic link below: where that leads. */
+  #aliasResolver(entries: readonly TarEntry[]): Map<PathKey, PathKey> {
+    const own = new Set(entries.filter((entry) => entry.type === 'dir').map((entry) => entry.path))
+    const resolved = new Map<PathKey, PathKey>()
+    const seen = new Set<PathKey>()
+    for (const entry of entries) {
+      const [parent] = splitPath(entry.path)
+      if (seen.has(parent) || own.has(parent)) continue
+      seen.add(parent)
+      const target = this.#resolve(parent)
+      if (target !== undefined && target !== parent) resolved.set(parent, target)
+    }
+    return resolved
+  }
+
+  /** `path` with every symbolic link followed; undefined where they run in a circle. */
+  #resolve(path: PathKey): PathKey | undefined {
+    const done: string[] = []
+    const rest = path === '' ? [] : path.split('/')
+    for (let links = 0; rest.length > 0; ) {
+      const part = rest.shift() as string
+      if (part === '' || part === '.') continue
+      if (part === '..') {
+        done.pop()
+        continue
+      }
+      const node = this.#node([...done, part].join('/'))
+      if (node?.located?.entry.type !== 'symlink') {
+        done.push(part)
+        continue
+      }
+      if (++links > LINKS_MAX) return undefined
+      const target = node.located.entry.linkName.toString('latin1')
+      if (target.startsWith('/')) done.length = 0
+      rest.unshift(...target.split('/'))
+    }
+    return done.join('/')
+  }
+
+  #node(path: PathKey): Node | undefined {
+    let node: Node | undefined = this.#root
+    for (const part of path === '' ? [] : path.split('/')) {
+      node = node?.children.get(part)
+      if (node === undefined) return undefined
+    }
+    return node
+  }
+}
+
+function isDirectory(node: Node): boolean {
+  return node.located === null || node.located.entry.type === 'dir'
+}
+
+function isWhiteout(entry: TarEntry): boolean {
+  return splitPath(entry.path)[1].startsWith(WHITEOUT_PREFIX)
+}
+
+function splitPath(path: PathKey): [parent: PathKey, name: string] {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? ['', path] : [path.slice(0, slash), path.slice(slash + 1)]
+}
+
+function joinPath(parent: PathKey, name: string): PathKey {
+  return parent === '' ? name : `${parent}/${name}`
+}
