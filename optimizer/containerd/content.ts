@@ -1,0 +1,186 @@
+/** Service Content: blobs by digest, and ingests, the blobs that are being written. */
+import type { ClientDuplexStream } from '@grpc/grpc-js'
+import type { Digest } from '../image/digest.ts'
+import type { Connection } from './connection.ts'
+import { AlreadyExistsError, ifFound, toCodedError } from './errors.ts'
+import {
+  ContentService,
+  type Info,
+  WriteAction,
+  type WriteContentRequest,
+  type WriteContentResponse,
+} from './generated/content.ts'
+
+/** containerd refuses messages above 16 MiB; larger ones than this gain nothing. */
+const MESSAGE_BYTES = 1024 * 1024
+/** Bytes on their way without an acknowledgement. */
+const WINDOW_BYTES = 4 * MESSAGE_BYTES
+
+export interface ContentInfo {
+  digest: Digest
+  sizeBytes: number
+  labels: Record<string, string>
+}
+
+export class Content {
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  /** @throws {NotFoundError} */
+  async info(digest: Digest): Promise<ContentInfo> {
+    const response = await this.#connection.unary(
+      ContentService.info,
+      { digest },
+      { what: `the blob ${digest}` },
+    )
+    return fromInfo(response.info as Info)
+  }
+
+  /** @throws {NotFoundError} */
+  async *read(
+    digest: Digest,
+    range: { offsetBytes: number; lengthBytes?: number | undefined },
+  ): AsyncGenerator<Buffer> {
+    if (range.lengthBytes === 0) return
+    const request = {
+      digest,
+      offset: BigInt(range.offsetBytes),
+      size: BigInt(range.lengthBytes ?? 0),
+    }
+    const responses = this.#connection.stream(ContentService.read, request, { what: `the blob ${digest}` })
+    for await (const { data } of responses) if (data.length > 0) yield data
+  }
+
+  /** Sets the labels named, removes those whose value is empty. @throws {NotFoundError} */
+  async setLabels(digest: Digest, labels: Record<string, string>): Promise<void> {
+    const paths = Object.keys(labels).map((key) => `labels.${key}`)
+    if (paths.length === 0) return
+    await this.#connection.unary(
+      ContentService.update,
+      { info: { digest, size: 0n, labels }, updateMask: paths },
+      { what: `the blob ${digest}` },
+    )
+  }
+
+  /** Refs of the ingests under way that begin with `prefix`. */
+  async listIngests(prefix: string): Promise<string[]> {
+    const { statuses } = await this.#connection.unary(
+      ContentService.listStatuses,
+      { filters: [] },
+      { what: 'the list of ingests' },
+    )
+    return statuses.map(({ ref }) => ref).filter((ref) => ref.startsWith(prefix))
+  }
+
+  /** @returns false when there was no such ingest */
+  async abort(ref: string): Promise<boolean> {
+    return await ifFound(this.#connection.unary(ContentService.abort, { ref }, { what: `the ingest ${ref}` }))
+  }
+
+  /** Opens an ingest, empty whatever was there before. */
+  async write(ref: string): Promise<Ingest> {
+    await this.abort(ref)
+    return new Ingest(this, this.#connection, ref)
+  }
+}
+
+/** A blob on its way. Requests are sent without waiting for each answer, within a window. */
+export class Ingest {
+  readonly #content: Content
+  readonly #connection: Connection
+  readonly #ref: string
+  readonly #call: ClientDuplexStream<WriteContentRequest, WriteContentResponse>
+  #sentBytes = 0
+  #acknowledgedBytes = 0
+  #committed = false
+  #closed = false
+  #failure: unknown
+  #wake = () => {}
+
+  constructor(content: Content, connection: Connection, ref: string) {
+    this.#content = content
+    this.#connection = connection
+    this.#ref = ref
+    this.#call = connection.duplex(ContentService.write)
+    this.#call.on('data', (response: WriteContentResponse) => {
+      this.#acknowledgedBytes = Number(response.offset)
+      this.#committed ||= response.action === WriteAction.COMMIT
+      this.#wake()
+    })
+    this.#call.on('error', (error) => this.#close(this.#translate(error)))
+    this.#call.on('end', () => this.#close(undefined))
+  }
+
+  /** Resolves when few enough bytes are on their way. */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let start = 0; start < bytes.length; start += MESSAGE_BYTES) {
+      const piece = bytes.subarray(start, start + MESSAGE_BYTES)
+      this.#send(WriteAction.WRITE, { data: Buffer.from(piece.buffer, piece.byteOffset, piece.length) })
+      this.#sentBytes += piece.length
+      await this.#until(() => this.#sentBytes - this.#acknowledgedBytes <= WINDOW_BYTES)
+    }
+  }
+
+  /**
+   * @throws {AlreadyExistsError} the blob is there already; it belongs to the lease now as well
+   * @throws {ContainerdError} CONTENT_MISMATCH
+   */
+  async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
+    this.#send(WriteAction.COMMIT, { total: BigInt(sizeBytes), expected: digest, labels })
+    await this.#until(() => this.#committed)
+    this.#call.end()
+  }
+
+  /** Ends the call and removes what was written; safe at any time. */
+  async abort(): Promise<void> {
+    if (this.#committed || this.#failure instanceof AlreadyExistsError) return
+    this.#call.end()
+    // The daemon lets go of the ref when its side of the call has ended.
+    await this.#until(() => this.#closed).catch(() => {})
+    await this.#content.abort(this.#ref)
+  }
+
+  #send(action: WriteAction, fields: Partial<WriteContentRequest>): void {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#call.write({
+      action,
+      ref: this.#ref,
+      total: 0n,
+      expected: '',
+      offset: BigInt(this.#sentBytes),
+      data: Buffer.alloc(0),
+      labels: {},
+      ...fields,
+    })
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
+    while (!reached()) {
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#closed) throw new Error(`containerd ended the ingest ${this.#ref} early`)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  #close(failure: unknown): void {
+    this.#closed = true
+    this.#failure ??= failure
+    this.#wake()
+  }
+
+  #translate(error: unknown): unknown {
+    return toCodedError(
+      error,
+      this.#connection.context(ContentService.write, { what: `the ingest ${this.#ref}` }),
+    )
+  }
+}
+
+function fromInfo(info: Info): ContentInfo {
+  return { digest: info.digest as Digest, sizeBytes: Number(info.size), labels: info.labels }
+}

@@ -1,0 +1,44 @@
+/** Service Leases: what is created under a lease is not collected while the lease lives. */
+import type { Connection } from './connection.ts'
+import { ifFound } from './errors.ts'
+import { LeasesService } from './generated/leases.ts'
+
+export interface Lease {
+  id: string
+  labels: Record<string, string>
+}
+
+/** A collection that follows a deletion may have much to remove. */
+const COLLECTION_TIMEOUT_SECONDS = 300
+
+export class Leases {
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  /** @param expires when containerd drops the lease by itself */
+  async create(id: string, labels: Record<string, string>, expires: Date): Promise<void> {
+    await this.#connection.unary(
+      LeasesService.create,
+      { id, labels: { ...labels, 'containerd.io/gc.expire': expires.toISOString() } },
+      { what: `the lease ${id}` },
+    )
+  }
+
+  /** Answers after the garbage collection that follows. @returns false when there was no such lease */
+  async delete(id: string): Promise<boolean> {
+    const options = { what: `the lease ${id}`, timeoutSeconds: COLLECTION_TIMEOUT_SECONDS }
+    return await ifFound(this.#connection.unary(LeasesService.delete, { id, sync: true }, options))
+  }
+
+  /** Leases that have the label, whatever its value. */
+  async listLabelled(label: string): Promise<Lease[]> {
+    const request = { filters: [`labels."${label}"`] }
+    const { leases } = await this.#connection.unary(LeasesService.list, request, {
+      what: 'the list of leases',
+    })
+    return leases
+  }
+}

@@ -1,0 +1,107 @@
+/** Images in containerd: the store interfaces over its content and image services. */
+import { NotFoundError } from '../../shared/errors.ts'
+import type { Containerd } from '../containerd/client.ts'
+import type { Ingest } from '../containerd/content.ts'
+import { AlreadyExistsError } from '../containerd/errors.ts'
+import type { Digest } from '../image/digest.ts'
+import type { BlobInfo, BlobWriter, ContentStore, ImageStore, StoredImage } from './store.ts'
+
+/** How often create and update are tried in turn while others create and delete the same name. */
+const PUT_ATTEMPTS = 5
+
+export class ContainerdContentStore implements ContentStore {
+  readonly #containerd: Containerd
+  readonly #runId: string
+
+  /**
+   * @param containerd under a lease: what is written belongs to it
+   * @param runId every ingest's ref begins with it, so that `clean` can tell ours
+   */
+  constructor(containerd: Containerd, runId: string) {
+    this.#containerd = containerd
+    this.#runId = runId
+  }
+
+  async info(digest: Digest): Promise<BlobInfo> {
+    return await this.#containerd.content.info(digest)
+  }
+
+  read(digest: Digest, range: { offsetBytes?: number; lengthBytes?: number } = {}): AsyncIterable<Buffer> {
+    return this.#containerd.content.read(digest, {
+      offsetBytes: range.offsetBytes ?? 0,
+      lengthBytes: range.lengthBytes,
+    })
+  }
+
+  async writer(ref: string): Promise<BlobWriter> {
+    const { content } = this.#containerd
+    return new ContainerdBlobWriter(this, await content.write(`${this.#runId}-${ref}`))
+  }
+
+  async setLabels(digest: Digest, labels: Record<string, string>): Promise<void> {
+    await this.#containerd.content.setLabels(digest, labels)
+  }
+}
+
+class ContainerdBlobWriter implements BlobWriter {
+  readonly #store: ContentStore
+  readonly #ingest: Ingest
+
+  constructor(store: ContentStore, ingest: Ingest) {
+    this.#store = store
+    this.#ingest = ingest
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#ingest.write(bytes)
+  }
+
+  async commit(expected: {
+    digest: Digest
+    sizeBytes: number
+    labels?: Record<string, string>
+  }): Promise<void> {
+    const { digest, sizeBytes, labels = {} } = expected
+    try {
+      await this.#ingest.commit(digest, sizeBytes, labels)
+    } catch (error) {
+      if (!(error instanceof AlreadyExistsError)) throw error
+      await this.#store.setLabels(digest, labels)
+    }
+  }
+
+  async abort(): Promise<void> {
+    await this.#ingest.abort()
+  }
+}
+
+export class ContainerdImageStore implements ImageStore {
+  readonly #containerd: Containerd
+
+  constructor(containerd: Containerd) {
+    this.#containerd = containerd
+  }
+
+  async get(name: string): Promise<StoredImage> {
+    return await this.#containerd.images.get(name)
+  }
+
+  async put(image: StoredImage): Promise<void> {
+    const { images } = this.#containerd
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await images.create(image)
+        return
+      } catch (error) {
+        if (!(error instanceof AlreadyExistsError)) throw error
+      }
+      try {
+        await images.update(image)
+        return
+      } catch (error) {
+        // Deleted since: create it after all.
+        if (!(error instanceof NotFoundError) || attempt === PUT_ATTEMPTS) throw error
+      }
+    }
+  }
+}
