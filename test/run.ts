@@ -1,0 +1,87 @@
+/**
+ * The test runner behind `npm test`: lint, then the unit tests, then those that need root, one after the other.
+ *
+ *   node dist/test/run.js [all | unit | root] [PART-OF-A-PATH]
+ *
+ * With CI set a skipped test counts as a failure: there, everything is expected to be testable.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+import { run } from 'node:test'
+import { spec as SpecReporter } from 'node:test/reporters'
+import { fileURLToPath } from 'node:url'
+
+/** Generous: it only ends what hangs. */
+const FILE_TIMEOUT_MS = 10 * 60 * 1000
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+interface Outcome {
+  name: string
+  passed: number
+  failed: number
+  skipped: string[]
+  seconds: number
+}
+
+/** Compiled tests that have a source: what is left of a removed one in dist does not run. */
+function testFiles(kind: 'unit' | 'root', filter: string): string[] {
+  return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.test.ts'))
+    .filter((path) => path.startsWith('root/') === (kind === 'root'))
+    .filter((path) => path.includes(filter))
+    .sort()
+    .map((path) => join(root, 'dist', 'test', path.replace(/\.ts$/, '.js')))
+}
+
+async function runTests(name: string, files: string[], concurrency: number): Promise<Outcome> {
+  const outcome: Outcome = { name, passed: 0, failed: 0, skipped: [], seconds: 0 }
+  if (files.length === 0) return outcome
+  const start = performance.now()
+  const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS })
+  stream.on('test:fail', ({ details }) => {
+    if (details.type !== 'suite') outcome.failed++
+  })
+  stream.on('test:pass', (test) => {
+    if (test.details.type === 'suite') return
+    if (test.skip === undefined) outcome.passed++
+    else outcome.skipped.push(`${relative(root, test.file ?? '')}: ${test.name}: ${test.skip}`)
+  })
+  for await (const text of stream.compose(new SpecReporter())) process.stdout.write(text as string)
+  outcome.seconds = (performance.now() - start) / 1000
+  return outcome
+}
+
+function lint(): Outcome {
+  const start = performance.now()
+  const biome = join(root, 'node_modules', '.bin', 'biome')
+  const { status } = spawnSync(biome, ['check', '.'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const ok = status === 0
+  const seconds = (performance.now() - start) / 1000
+  return { name: 'lint', passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [], seconds }
+}
+
+function summarize(outcomes: Outcome[]): boolean {
+  const skipped = outcomes.flatMap((outcome) => outcome.skipped)
+  if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.map((line) => `  ${line}`).join('\n')}`)
+  console.log('')
+  for (const { name, passed, failed, skipped, seconds } of outcomes)
+    console.log(
+      `${name.padEnd(6)} ${passed} passed, ${failed} failed, ${skipped.length} skipped in ${seconds.toFixed(1)} s`,
+    )
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
+  const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0)
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`)
+  if (process.env.CI && skipped.length > 0) console.log('CI is set: skipped tests count as failures')
+  return failed === 0 && passed > 0 && !(process.env.CI && skipped.length > 0)
+}
+
+const [kind = 'all', filter = ''] = process.argv.slice(2)
+const outcomes: Outcome[] = []
+if (kind === 'all') outcomes.push(lint())
+if (kind !== 'root') outcomes.push(await runTests('unit', testFiles('unit', filter), availableParallelism()))
+// One at a time: they share the machine's mounts, cgroups and clocks.
+if (kind !== 'unit') outcomes.push(await runTests('root', testFiles('root', filter), 1))
+process.exitCode = summarize(outcomes) ? 0 : 1
