@@ -15,6 +15,7 @@
         'src/addon.cc',
         'src/mounts.cc',
         'src/fanotify.cc',
+        'src/fanotify_reader.cc',
         'src/compression.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -1,3 +1,170 @@
-#include <napi.h>
+// FanotifyGroup for JavaScript: FanotifyReader, and a wait on its descriptor that belongs to Node's event loop.
+// fanotify.ts gives the types. Everything throws what node:fs would throw.
+#include <memory>
 
-void InitFanotify(Napi::Env, Napi::Object) {}
+#include "fanotify_reader.h"
+#include "posix.h"
+
+namespace {
+
+// A uv_poll_t outlives its owner until the loop has closed it.
+struct Poll {
+  uv_poll_t handle;
+  Napi::FunctionReference callback;
+};
+
+class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "FanotifyGroup",
+                       {
+                           InstanceMethod<&FanotifyGroup::Mark>("mark"),
+                           InstanceMethod<&FanotifyGroup::MarkMountOfRoot>("markMountOfRoot"),
+                           InstanceMethod<&FanotifyGroup::Read>("read"),
+                           InstanceMethod<&FanotifyGroup::OnceReadable>("onceReadable"),
+                           InstanceMethod<&FanotifyGroup::ForgetSeen>("forgetSeen"),
+                           InstanceMethod<&FanotifyGroup::Counters>("counters"),
+                           InstanceMethod<&FanotifyGroup::ReportsDescriptorErrors>("reportsDescriptorErrors"),
+                           InstanceMethod<&FanotifyGroup::Close>("close"),
+                       });
+  }
+
+  explicit FanotifyGroup(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FanotifyGroup>(info) {
+    Guarded(info.Env(), [&] { reader_ = std::make_unique<FanotifyReader>(); });
+  }
+
+  ~FanotifyGroup() override { ClosePoll(); }
+
+ private:
+  template <typename Call>
+  static void Guarded(Napi::Env env, Call call) {
+    try {
+      call();
+    } catch (const SystemError& failed) {
+      throw ErrnoError(env, failed.syscall, failed.error);
+    }
+  }
+
+  FanotifyReader& Reader(Napi::Env env) {
+    if (!reader_) throw ErrnoError(env, "fanotify", EBADF);
+    return *reader_;
+  }
+
+  // mark(kind: 'filesystem' | 'mount', path: Buffer)
+  void Mark(const Napi::CallbackInfo& info) {
+    const bool filesystem = info[0].As<Napi::String>().Utf8Value() == "filesystem";
+    const auto path = info[1].As<Napi::Buffer<char>>();
+    Guarded(info.Env(), [&] {
+      Reader(info.Env())
+          .Mark(filesystem ? MarkKind::kFilesystem : MarkKind::kMount, std::string(path.Data(), path.Length()));
+    });
+  }
+
+  // markMountOfRoot(pid)
+  void MarkMountOfRoot(const Napi::CallbackInfo& info) {
+    const pid_t pid = info[0].As<Napi::Number>().Int32Value();
+    Guarded(info.Env(), [&] { Reader(info.Env()).MarkMountOfRoot(pid); });
+  }
+
+  // read(): null when no event waits, else kAccessElements values for each new file
+  Napi::Value Read(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    std::vector<FileAccess> accesses;
+    bool any = false;
+    Guarded(env, [&] { any = Reader(env).Read(&accesses); });
+    if (!any) return env.Null();
+    const double microseconds = static_cast<double>(uv_hrtime() / 1000);
+    Napi::Array flat = Napi::Array::New(env, accesses.size() * kAccessElements);
+    uint32_t at = 0;
+    for (const FileAccess& access : accesses) {
+      flat[at++] = Bytes(env, access.path);
+      flat[at++] = Napi::Number::New(env, access.kinds);
+      flat[at++] = Napi::Number::New(env, access.pid);
+      flat[at++] = Napi::Number::New(env, microseconds);
+      flat[at++] = Napi::Number::New(env, static_cast<double>(access.size_bytes));
+      flat[at++] = access.has_command ? Bytes(env, access.command) : env.Null();
+    }
+    return flat;
+  }
+
+  static constexpr uint32_t kAccessElements = 6;
+
+  static Napi::Value Bytes(Napi::Env env, const std::string& bytes) {
+    return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
+  }
+
+  // onceReadable(callback): calls it once, from the event loop, when an event waits. The loop stays alive for it.
+  void OnceReadable(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    FanotifyReader& reader = Reader(env);
+    if (!poll_) {
+      uv_loop_t* loop = nullptr;
+      if (napi_get_uv_event_loop(env, &loop) != napi_ok) throw Napi::Error::New(env, "this thread has no event loop");
+      auto poll = std::make_unique<Poll>();
+      const int error = uv_poll_init(loop, &poll->handle, reader.fd());
+      if (error != 0) throw ErrnoError(env, "uv_poll_init", -error);
+      poll->handle.data = poll.get();
+      poll_ = poll.release();
+    }
+    poll_->callback = Napi::Persistent(info[0].As<Napi::Function>());
+    const int error = uv_poll_start(&poll_->handle, UV_READABLE, Readable);
+    if (error != 0) throw ErrnoError(env, "uv_poll_start", -error);
+  }
+
+  static void Readable(uv_poll_t* handle, int, int) {
+    uv_poll_stop(handle);
+    Poll* poll = static_cast<Poll*>(handle->data);
+    const Napi::Env env = poll->callback.Env();
+    const Napi::HandleScope scope(env);
+    const Napi::FunctionReference callback = std::move(poll->callback);
+    try {
+      // An error of the poll shows in the read(2) that the callback makes.
+      callback.MakeCallback(env.Global(), {});
+    } catch (const Napi::Error& error) {
+      napi_fatal_exception(env, error.Value());
+    }
+  }
+
+  void ForgetSeen(const Napi::CallbackInfo& info) {
+    Guarded(info.Env(), [&] { Reader(info.Env()).ForgetSeen(); });
+  }
+
+  Napi::Value Counters(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const ReaderCounters& counters = Reader(env).counters();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("read", static_cast<double>(counters.read));
+    result.Set("merged", static_cast<double>(counters.merged));
+    result.Set("overflows", static_cast<double>(counters.overflows));
+    result.Set("descriptorErrors", static_cast<double>(counters.descriptor_errors));
+    result.Set("unresolved", static_cast<double>(counters.unresolved));
+    result.Set("deleted", static_cast<double>(counters.deleted));
+    result.Set("ignoredOwn", static_cast<double>(counters.ignored_own));
+    return result;
+  }
+
+  Napi::Value ReportsDescriptorErrors(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), Reader(info.Env()).reports_descriptor_errors());
+  }
+
+  // close(): the kernel drops the mark, the ignore marks and unread events. May be called again.
+  void Close(const Napi::CallbackInfo&) {
+    ClosePoll();
+    reader_.reset();
+  }
+
+  void ClosePoll() {
+    if (!poll_) return;
+    poll_->callback.Reset();
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll_->handle),
+             [](uv_handle_t* handle) { delete static_cast<Poll*>(handle->data); });
+    poll_ = nullptr;
+  }
+
+  std::unique_ptr<FanotifyReader> reader_;
+  Poll* poll_ = nullptr;
+};
+
+}  // namespace
+
+void InitFanotify(Napi::Env env, Napi::Object exports) { exports.Set("FanotifyGroup", FanotifyGroup::Define(env)); }

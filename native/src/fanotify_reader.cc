@@ -1,0 +1,208 @@
+#include "fanotify_reader.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/fanotify.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+// Newer than the headers of Debian 12.
+#ifndef FAN_REPORT_FD_ERROR
+#define FAN_REPORT_FD_ERROR 0x00002000
+#endif
+#ifndef FAN_MARK_IGNORE
+#define FAN_MARK_IGNORE 0x00000400
+#endif
+
+namespace {
+
+constexpr uint64_t kEvents = FAN_OPEN | FAN_OPEN_EXEC;
+constexpr unsigned kGroupFlags =
+    FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
+constexpr unsigned kEventFileFlags = O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME;
+
+constexpr size_t kBufferBytesMax = 64 * 1024;
+// Left to the rest of the process while a buffer's worth of event descriptors is open.
+constexpr size_t kSpareDescriptors = 32;
+// The kernel gives at most PATH_MAX today; the protocol allows this much.
+constexpr size_t kPathBytesMax = 64 * 1024;
+constexpr char kDeletedSuffix[] = " (deleted)";
+
+UniqueFd OpenHeldDirectory(const char* path) {
+  UniqueFd directory(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) throw SystemError{"open", errno};
+  return directory;
+}
+
+size_t OpenDescriptors() {
+  DIR* listing = opendir("/proc/self/fd");
+  if (!listing) throw SystemError{"opendir", errno};
+  size_t count = 0;
+  while (readdir(listing)) count++;
+  closedir(listing);
+  return count;
+}
+
+uint8_t KindsOf(uint64_t mask) {
+  uint8_t kinds = 0;
+  if (mask & FAN_OPEN) kinds |= kKindOpen;
+  if (mask & FAN_OPEN_EXEC) kinds |= kKindExec;
+  if (mask & FAN_ACCESS) kinds |= kKindRead;
+  return kinds;
+}
+
+}  // namespace
+
+FanotifyReader::FanotifyReader() : own_pid_(getpid()) {
+  group_.Reset(fanotify_init(kGroupFlags | FAN_REPORT_FD_ERROR, kEventFileFlags));
+  reports_descriptor_errors_ = group_.valid();
+  if (!group_.valid() && errno == EINVAL) group_.Reset(fanotify_init(kGroupFlags, kEventFileFlags));
+  if (!group_.valid()) throw SystemError{"fanotify_init", errno};
+  proc_ = OpenHeldDirectory("/proc");
+  own_descriptors_ = OpenHeldDirectory("/proc/self/fd");
+  buffer_.resize(BufferBytes());
+  path_buffer_.resize(kPathBytesMax);
+}
+
+// read(2) opens a descriptor for each event in the buffer. Where the limit is hit, the kernel loses events: without
+// FAN_REPORT_FD_ERROR even in silence.
+size_t FanotifyReader::BufferBytes() const {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) throw SystemError{"getrlimit", errno};
+  const size_t taken = OpenDescriptors() + kSpareDescriptors;
+  const size_t free = limit.rlim_cur > taken ? static_cast<size_t>(limit.rlim_cur) - taken : 1;
+  return std::min(free, kBufferBytesMax / EventBuffer::kMetadataBytes) * EventBuffer::kMetadataBytes;
+}
+
+void FanotifyReader::MarkAt(MarkKind kind, int directory, const char* path) {
+  const unsigned scope = kind == MarkKind::kFilesystem ? FAN_MARK_FILESYSTEM : FAN_MARK_MOUNT;
+  if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, kEvents, directory, path) != 0)
+    throw SystemError{"fanotify_mark", errno};
+}
+
+void FanotifyReader::Mark(MarkKind kind, const std::string& path) { MarkAt(kind, AT_FDCWD, path.c_str()); }
+
+void FanotifyReader::MarkMountOfRoot(pid_t pid) {
+  const std::string path = std::to_string(pid) + "/root";
+  MarkAt(MarkKind::kMount, proc_.get(), path.c_str());
+}
+
+bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
+  ssize_t size;
+  do {
+    size = read(group_.get(), buffer_.data(), buffer_.size());
+  } while (size < 0 && errno == EINTR);
+  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0 && (errno == EMFILE || errno == ENFILE)) {
+    // A kernel that does not report this in an event has dropped one.
+    counters_.read++;
+    counters_.descriptor_errors++;
+    return true;
+  }
+  if (size < 0) throw SystemError{"read", errno};
+
+  commands_.clear();
+  EventBuffer events(buffer_.data(), static_cast<size_t>(size));
+  RawEvent event;
+  EventBufferStatus status;
+  while ((status = events.Next(&event)) == EventBufferStatus::kEvent) Take(event, accesses);
+  if (status != EventBufferStatus::kEnd) throw SystemError{"read", EPROTO};
+  return true;
+}
+
+void FanotifyReader::Take(const RawEvent& event, std::vector<FileAccess>* accesses) {
+  counters_.read++;
+  if (event.mask & FAN_Q_OVERFLOW) {
+    counters_.overflows++;
+  } else if (event.fd < 0) {
+    counters_.descriptor_errors++;
+  } else {
+    const UniqueFd file(event.fd);
+    // Before anything else: our own look at a file must not make it one that the workload has seen.
+    if (event.pid == own_pid_)
+      counters_.ignored_own++;
+    else
+      TakeFile(event, accesses);
+  }
+}
+
+void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* accesses) {
+  struct stat status;
+  if (fstat(event.fd, &status) != 0) {
+    counters_.unresolved++;
+    return;
+  }
+  uint8_t& seen = seen_[FileId{status.st_dev, status.st_ino}];
+  const uint8_t kinds = KindsOf(event.mask) & ~seen;
+  if (kinds == 0) {
+    counters_.merged++;
+    return;
+  }
+  FileAccess access;
+  const bool removed = status.st_nlink == 0;
+  if (!ReadPath(event.fd, removed, &access.path)) {
+    counters_.unresolved++;
+    return;
+  }
+  if (removed) counters_.deleted++;
+  seen |= kinds;
+  Ignore(event.fd, event.mask & kEvents);
+
+  const std::string* command = CommandOf(event.pid);
+  access.kinds = kinds;
+  access.pid = event.pid;
+  access.size_bytes = static_cast<uint64_t>(status.st_size);
+  access.has_command = command != nullptr;
+  if (command) access.command = *command;
+  accesses->push_back(std::move(access));
+}
+
+// Spares the workload further events of this file. Only the bits that have come: an exec after an open must still be
+// told. Failure costs time, nothing else: the set of seen files decides.
+void FanotifyReader::Ignore(int file, uint64_t mask) {
+  const unsigned survive = FAN_MARK_ADD | FAN_MARK_IGNORED_SURV_MODIFY;
+  if (!old_ignore_flag_) {
+    if (fanotify_mark(group_.get(), survive | FAN_MARK_IGNORE, mask, file, nullptr) == 0 || errno != EINVAL) return;
+    old_ignore_flag_ = true;  // Linux before 6.0
+  }
+  fanotify_mark(group_.get(), survive | FAN_MARK_IGNORED_MASK, mask, file, nullptr);
+}
+
+// The path as bytes. A removed file (no name is left) gets the name it had: the kernel's suffix is then certain to be
+// the kernel's. A file that exists may be called so.
+bool FanotifyReader::ReadPath(int file, bool removed, std::string* path) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", file);
+  const ssize_t size = readlinkat(own_descriptors_.get(), number, path_buffer_.data(), path_buffer_.size());
+  if (size <= 0 || static_cast<size_t>(size) == path_buffer_.size()) return false;
+  path->assign(path_buffer_.data(), static_cast<size_t>(size));
+  constexpr size_t suffix_bytes = sizeof kDeletedSuffix - 1;
+  if (removed && path->size() > suffix_bytes &&
+      path->compare(path->size() - suffix_bytes, suffix_bytes, kDeletedSuffix) == 0)
+    path->resize(path->size() - suffix_bytes);
+  return true;
+}
+
+// What /proc/<pid>/comm says now, or nothing when the process has ended.
+const std::string* FanotifyReader::CommandOf(pid_t pid) {
+  const auto [entry, is_new] = commands_.try_emplace(pid);
+  std::string& command = entry->second;
+  if (is_new) {
+    const std::string path = std::to_string(pid) + "/comm";
+    const UniqueFd file(openat(proc_.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
+    char text[64];
+    const ssize_t size = file.valid() ? read(file.get(), text, sizeof text) : -1;
+    if (size > 0) command.assign(text, static_cast<size_t>(size) - (text[size - 1] == '\n' ? 1 : 0));
+  }
+  return command.empty() ? nullptr : &command;
+}
+
+void FanotifyReader::ForgetSeen() {
+  // Without FAN_MARK_MOUNT or FAN_MARK_FILESYSTEM only inode marks go: the ignore marks, never the mark itself.
+  if (fanotify_mark(group_.get(), FAN_MARK_FLUSH, 0, AT_FDCWD, nullptr) != 0) throw SystemError{"fanotify_mark", errno};
+  seen_.clear();
+}
