@@ -1,0 +1,163 @@
+/**
+ * Gunzip as gzip does it: any number of members; what follows the last and is no member is ignored. zlib's own
+ * stream loses output when such a rest comes, so the first member is inflated alone and the rest looked at.
+ *
+ * @see RFC 1952
+ */
+import { once } from 'node:events'
+import type { Transform } from 'node:stream'
+import { constants, createGunzip, createInflateRaw, type Gunzip, type InflateRaw } from 'node:zlib'
+import { messageOf, systemCodeOf } from '../../shared/errors.ts'
+
+/** The stream is no gzip, or is cut off. */
+export class GzipFormatError extends Error {
+  constructor(what: string, options: { cause?: unknown } = {}) {
+    super(what, options)
+    this.name = 'GzipFormatError'
+  }
+}
+
+const OUTPUT_BYTES = 512 * 1024
+const TRAILER_BYTES = 8
+/** Names and comments in a header have no bound of their own. */
+const HEADER_BYTES_MAX = 256 * 1024
+const FLAG = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const
+
+export function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b
+}
+
+/** @throws {GzipFormatError}; errors of the source as they are */
+export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const input = new Input(source)
+  const header = await input.peek(headerBytes)
+  if (header === undefined) throw new GzipFormatError('it ends inside a header')
+  input.skip(header)
+  yield* through(createInflateRaw({ chunkSize: OUTPUT_BYTES }), input)
+  const trailer = await input.peek((bytes) => (bytes.length < TRAILER_BYTES ? undefined : TRAILER_BYTES))
+  if (trailer === undefined) throw new GzipFormatError('it ends inside a member')
+  input.skip(trailer)
+  const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
+  if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
+  else await input.drain()
+}
+
+/** Length of a member's header; undefined while `bytes` does not hold all of it. @throws {GzipFormatError} */
+function headerBytes(bytes: Buffer): number | undefined {
+  if (bytes.length < 10) return undefined
+  if (!isGzip(bytes) || bytes[2] !== 8) throw new GzipFormatError('it does not begin with a gzip header')
+  const flags = bytes[3] as number
+  let at = 10
+  if ((flags & FLAG.extra) !== 0) {
+    if (bytes.length < at + 2) return undefined
+    at += 2 + bytes.readUInt16LE(at)
+  }
+  for (const flag of [FLAG.name, FLAG.comment]) {
+    if ((flags & flag) === 0) continue
+    const nul = bytes.indexOf(0, at)
+    if (nul < 0 && bytes.length > HEADER_BYTES_MAX) throw new GzipFormatError('its header is too long')
+    if (nul < 0) return undefined
+    at = nul + 1
+  }
+  if ((flags & FLAG.headerCrc) !== 0) at += 2
+  return at <= bytes.length ? at : undefined
+}
+
+/** A byte stream that can be looked ahead in, and that bytes can be given back to. */
+class Input {
+  readonly #iterator: AsyncIterator<Buffer>
+  #ahead: Buffer[] = []
+
+  constructor(source: AsyncIterable<Buffer>) {
+    this.#iterator = source[Symbol.asyncIterator]()
+  }
+
+  async next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const ahead = this.#ahead.shift()
+      if (ahead !== undefined) return ahead
+      const { done, value } = await this.#iterator.next()
+      if (done) return undefined
+      if (value.length > 0) return value
+    }
+  }
+
+  giveBack(pieces: Buffer[]): void {
+    this.#ahead.unshift(...pieces.filter((piece) => piece.length > 0))
+  }
+
+  /** Reads on until `find` has its answer or the stream ends; takes nothing. */
+  async peek<T>(find: (bytes: Buffer) => T | undefined): Promise<T | undefined> {
+    let bytes: Buffer = Buffer.alloc(0)
+    for (;;) {
+      const found = find(bytes)
+      const piece = found === undefined ? await this.next() : undefined
+      if (piece === undefined) {
+        this.giveBack([bytes])
+        return found
+      }
+      bytes = Buffer.concat([bytes, piece])
+    }
+  }
+
+  /** Bytes that were peeked at. */
+  skip(bytes: number): void {
+    const [first, ...rest] = this.#ahead
+    this.#ahead = rest
+    this.giveBack([(first as Buffer).subarray(bytes)])
+  }
+
+  async drain(): Promise<void> {
+    while ((await this.next()) !== undefined);
+  }
+}
+
+/** Output of a zlib stream fed from `input`; what it leaves of its input is given back. */
+async function* through(engine: (InflateRaw | Gunzip) & Transform, input: Input): AsyncGenerator<Buffer> {
+  const closed = new AbortController()
+  const fed: { piece: Buffer; end: number }[] = []
+  const feeding = feed(engine, input, fed, closed.signal)
+  try {
+    yield* engine as AsyncIterable<Buffer>
+  } catch (cause) {
+    if (!systemCodeOf(cause)?.startsWith('Z_')) throw cause
+    const cutOff = (cause as { errno?: unknown }).errno === constants.Z_BUF_ERROR
+    throw new GzipFormatError(cutOff ? 'it ends inside a member' : messageOf(cause), { cause })
+  } finally {
+    closed.abort()
+    engine.destroy()
+    await feeding
+  }
+  const consumed = engine.bytesWritten
+  input.giveBack(
+    fed.map(({ piece, end }) => piece.subarray(Math.max(0, piece.length - Math.max(0, end - consumed)))),
+  )
+}
+
+/** Writes pieces until the input or the engine ends; keeps in `fed` those that are not wholly consumed. */
+async function feed(
+  engine: (InflateRaw | Gunzip) & Transform,
+  input: Input,
+  fed: { piece: Buffer; end: number }[],
+  closed: AbortSignal,
+): Promise<void> {
+  let end = 0
+  try {
+    while (!closed.aborted) {
+      const piece = await input.next()
+      if (piece === undefined) break
+      if (closed.aborted) {
+        input.giveBack([piece])
+        return
+      }
+      end += piece.length
+      while (fed.length > 0 && (fed[0] as { end: number }).end <= engine.bytesWritten) fed.shift()
+      fed.push({ piece, end })
+      if (!engine.write(piece)) await once(engine, 'drain', { signal: closed })
+    }
+    engine.end()
+  } catch (error) {
+    // Aborted while waiting for 'drain' means that the engine has ended; all else is the source's failure.
+    if (!closed.aborted) engine.destroy(error as Error)
+  }
+}

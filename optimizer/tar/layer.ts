@@ -1,0 +1,182 @@
+/** A layer's blob, read once: checked against its digests, indexed, and kept uncompressed for random access. */
+import type { Descriptor } from '../image/descriptor.ts'
+import { type Digest, DigestCounter } from '../image/digest.ts'
+import type { TarEntry, TarNotes } from './entry.ts'
+import { LayerCorruptError, LayerUnsupportedError, TarFormatError, TarLimitError } from './errors.ts'
+import { GzipFormatError, gunzip, isGzip } from './gunzip.ts'
+import { TarIndexer } from './indexer.ts'
+import { keepLastOfName } from './last-wins.ts'
+import { Spool } from './spool.ts'
+
+export interface LayerSource {
+  /** Where the blob's bytes come from; whether they are gzip or tar is seen from them, as containerd does. */
+  blob: AsyncIterable<Buffer>
+  descriptor: Descriptor
+  /** Digest of the uncompressed tar, from the image config. */
+  diffId: Digest
+  /** A file to be made, as large as the uncompressed layer; it has no name any more when this returns. */
+  spoolPath: string
+  signal?: AbortSignal
+}
+
+export interface OpenedLayer {
+  descriptor: Descriptor
+  diffId: Digest
+  /** One per name, in the tar's order. */
+  entries: TarEntry[]
+  notes: TarNotes
+  uncompressedBytes: number
+  /** Bytes of the uncompressed tar. */
+  read(offset: number, bytes: number): Promise<Buffer>
+  /** The same into memory that is there already: fills all of `target`. */
+  readInto(target: Uint8Array, offset: number): Promise<void>
+  /** Gives the disk space back. Safe to call again. */
+  close(): Promise<void>
+}
+
+/**
+ * @throws {LayerCorruptError} naming the check that failed: size, digest, gzip, tar, diff ID
+ * @throws {LayerUnsupportedError} zstd, or more than any real layer needs
+ * @throws {SpoolError} the disk is full
+ */
+export async function openLayer(source: LayerSource): Promise<OpenedLayer> {
+  const spool = await Spool.create(source.spoolPath)
+  try {
+    return await readLayer(source, spool)
+  } catch (error) {
+    await spool.close()
+    throw error
+  }
+}
+
+async function readLayer(source: LayerSource, spool: Spool): Promise<OpenedLayer> {
+  const { descriptor, diffId } = source
+  const blob = new CheckedBlob(source.blob, descriptor)
+  const indexer = new TarIndexer()
+  const uncompressed = new DigestCounter()
+  try {
+    for await (const piece of decompressed(blob, descriptor.digest)) {
+      source.signal?.throwIfAborted()
+      const written = spool.append(piece)
+      uncompressed.update(piece)
+      indexer.push(piece)
+      await written
+    }
+    indexer.end()
+  } catch (error) {
+    await spool.flush()
+    throw await explain(error, blob, descriptor.digest)
+  } finally {
+    await blob.close()
+  }
+  await spool.flush()
+  blob.requireWhole()
+  const found = uncompressed.digest()
+  if (found !== diffId) {
+    const what = `the uncompressed tar has ${found}, the image config says ${diffId}`
+    throw new LayerCorruptError(descriptor.digest, 'diff ID', what)
+  }
+  const { entries, dropped } = keepLastOfName(indexer.entries)
+  indexer.notes.duplicateNames = dropped
+  return {
+    descriptor,
+    diffId,
+    entries,
+    notes: indexer.notes,
+    uncompressedBytes: uncompressed.sizeBytes,
+    async read(offset, bytes) {
+      const target = Buffer.allocUnsafe(bytes)
+      await spool.readInto(target, offset)
+      return target
+    },
+    readInto: (target, offset) => spool.readInto(target, offset),
+    close: () => spool.close(),
+  }
+}
+
+/** A wrong digest is the cause of all that follows from wrong bytes: read on to know it. */
+async function explain(error: unknown, blob: CheckedBlob, layer: Digest): Promise<unknown> {
+  const format = error instanceof GzipFormatError || error instanceof TarFormatError
+  if (!format && !(error instanceof TarLimitError)) return error
+  for await (const _ of blob);
+  blob.requireWhole()
+  if (error instanceof TarLimitError) return new LayerUnsupportedError(layer, error.message, { cause: error })
+  const check = error instanceof GzipFormatError ? 'gzip' : 'tar'
+  return new LayerCorruptError(layer, check, (error as Error).message, { cause: error })
+}
+
+const ZSTD_MAGIC = 0xfd2fb528
+
+async function* decompressed(blob: CheckedBlob, layer: Digest): AsyncGenerator<Buffer> {
+  const head = await blob.peek(4)
+  if (isGzip(head)) yield* gunzip(blob)
+  else if (head.length === 4 && head.readUInt32LE(0) === ZSTD_MAGIC) {
+    throw new LayerUnsupportedError(
+      layer,
+      'it is compressed with zstd, whatever its media type says; convert the image to gzip layers first',
+    )
+  } else yield* blob
+}
+
+/** Counts and hashes what passes. Iterating can stop and go on: the position is the blob's, not the loop's. */
+class CheckedBlob implements AsyncIterable<Buffer> {
+  readonly #iterator: AsyncIterator<Buffer>
+  readonly #descriptor: Descriptor
+  readonly #counter = new DigestCounter()
+  #ahead: Buffer[] = []
+
+  constructor(source: AsyncIterable<Buffer>, descriptor: Descriptor) {
+    this.#iterator = source[Symbol.asyncIterator]()
+    this.#descriptor = descriptor
+  }
+
+  async peek(bytes: number): Promise<Buffer> {
+    let held: Buffer = Buffer.alloc(0)
+    while (held.length < bytes) {
+      const piece = await this.#take()
+      if (piece === undefined) break
+      held = Buffer.concat([held, piece])
+    }
+    if (held.length > 0) this.#ahead.push(held)
+    return held.subarray(0, bytes)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return {
+      next: async () => {
+        const value = this.#ahead.shift() ?? (await this.#take())
+        return value === undefined ? { done: true, value: undefined } : { done: false, value }
+      },
+    }
+  }
+
+  /** Tells the source that nobody reads on. */
+  async close(): Promise<void> {
+    await this.#iterator.return?.()
+  }
+
+  async #take(): Promise<Buffer | undefined> {
+    const { done, value } = await this.#iterator.next()
+    if (done) return undefined
+    this.#counter.update(value)
+    if (this.#counter.sizeBytes > this.#descriptor.size) throw this.#wrongSize('more than')
+    return value
+  }
+
+  /** After the last byte. @throws {LayerCorruptError} */
+  requireWhole(): void {
+    const { digest, size } = this.#descriptor
+    if (this.#counter.sizeBytes !== size) throw this.#wrongSize(`only ${this.#counter.sizeBytes} of`)
+    const found = this.#counter.digest()
+    if (found !== digest) throw new LayerCorruptError(digest, 'digest', `the bytes have ${found}`)
+  }
+
+  #wrongSize(amount: string): LayerCorruptError {
+    const { digest, size } = this.#descriptor
+    return new LayerCorruptError(
+      digest,
+      'size',
+      `the store gave ${amount} the ${size} bytes of its descriptor`,
+    )
+  }
+}
