@@ -20,6 +20,7 @@ export interface NewContainer {
 export interface ExistingContainer {
   id: string
   labels: Record<string, string>
+  snapshotter: string
 }
 
 export class Containers {
@@ -55,6 +56,6 @@ export class Containers {
       { filters },
       { what: 'the list of containers' },
     )
-    return response.containers.map(({ id, labels }) => ({ id, labels }))
+    return response.containers.map(({ id, labels, snapshotter }) => ({ id, labels, snapshotter }))
   }
 }

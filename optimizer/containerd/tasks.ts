@@ -16,19 +16,16 @@ export class Tasks {
   }
 
   /**
-   * Runs the runtime up to the workload's first instruction; containerd mounts nothing, the spec names the root.
+   * Runs the runtime up to the workload's first instruction; never cancelled, for a task might come to be all the
+   * same. containerd mounts nothing, the spec names the root.
    * @param output FIFOs that somebody has open for reading
    * @returns pid of the container's init process in our pid namespace
    */
-  async create(
-    id: string,
-    output: { stdout: string; stderr: string },
-    signal?: AbortSignal,
-  ): Promise<{ pid: number }> {
+  async create(id: string, output: { stdout: string; stderr: string }): Promise<{ pid: number }> {
     const { pid } = await this.#connection.unary(
       TasksService.create,
       { containerId: id, rootfs: [], stdin: '', ...output, terminal: false },
-      { what: what(id), timeoutSeconds: RUNTIME_TIMEOUT_SECONDS, signal },
+      { what: what(id), timeoutSeconds: RUNTIME_TIMEOUT_SECONDS },
     )
     return { pid }
   }

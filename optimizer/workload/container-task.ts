@@ -1,0 +1,142 @@
+/** One container and its task in containerd: created, started, stopped, removed. */
+import { constants } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { WorkloadError } from '../../shared/errors.ts'
+import { ContainerdError, detailsOf } from '../containerd/errors.ts'
+import type { Run } from './run.ts'
+import { initTakesSignal } from './stop-signal.ts'
+import { type TaskEnd, waitForTask } from './supervise.ts'
+import { endTask } from './teardown.ts'
+
+export interface ContainerRequest {
+  imageName: string
+  snapshotter: string
+  snapshotKey: string
+  spec: unknown
+  /** FIFOs that are being read. */
+  output: { stdout: string; stderr: string }
+}
+
+const KILLED_TIMEOUT_MS = 10_000
+
+export class ContainerTask {
+  readonly id: string
+  /** The container's init process in our pid namespace. */
+  readonly pid: number
+  readonly #run: Run
+  readonly #remove: () => Promise<void>
+
+  private constructor(run: Run, pid: number, remove: () => Promise<void>) {
+    this.#run = run
+    this.id = run.id
+    this.pid = pid
+    this.#remove = remove
+  }
+
+  /**
+   * Everything up to the workload's first instruction.
+   * @throws {WorkloadError} COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, TASK_FAILED
+   */
+  static async create(run: Run, request: ContainerRequest): Promise<ContainerTask> {
+    const { id, containerd, undo } = run
+    const { imageName, snapshotter, snapshotKey, spec, output } = request
+    const removeContainer = undo.push(`the container ${id}`, () => containerd.containers.delete(id))
+    await containerd.containers.create({
+      id,
+      image: imageName,
+      labels: run.labels,
+      snapshotter,
+      snapshotKey,
+      spec,
+    })
+    // A container deleted before its task would leave the task behind, out of reach.
+    const removeTask = undo.push(`the task ${id}`, () => endTask(containerd.tasks, id))
+    try {
+      const { pid } = await containerd.tasks.create(id, output)
+      return new ContainerTask(run, pid, () => removeTask().then(removeContainer))
+    } catch (error) {
+      throw creationError(error)
+    }
+  }
+
+  /** The end of the task; to be asked for before the start. */
+  wait(): Promise<TaskEnd> {
+    return waitForTask(this.#run.containerd.tasks, this.id, this.#run.log)
+  }
+
+  async start(): Promise<void> {
+    await this.#run.containerd.tasks.start(this.id)
+  }
+
+  /**
+   * Asks the workload to end, and makes it end after a grace. A signal that it would never see is not waited for.
+   * @param ended what {@link ContainerTask.wait} returned
+   * @throws the reason of `signal`; {WorkloadError} TASK_UNKILLABLE
+   */
+  async stop(options: {
+    ended: Promise<TaskEnd>
+    stopSignal: number
+    graceSeconds: number
+    signal: AbortSignal
+  }): Promise<TaskEnd> {
+    const { ended, stopSignal, graceSeconds, signal } = options
+    const { tasks } = this.#run.containerd
+    if (initTakesSignal(this.pid, stopSignal)) {
+      await tasks.kill(this.id, stopSignal, 'init')
+      const end = await within(ended, graceSeconds * 1000, signal)
+      if (end !== null) return end
+      this.#run.log.info(
+        `the workload did not end within ${graceSeconds} s of signal ${stopSignal}: killing it`,
+      )
+    }
+    await tasks.kill(this.id, constants.signals.SIGKILL, 'all')
+    const end = await within(ended, KILLED_TIMEOUT_MS, signal)
+    if (end !== null) return end
+    throw new WorkloadError(
+      'TASK_UNKILLABLE',
+      `the workload did not end within ${KILLED_TIMEOUT_MS / 1000} s of SIGKILL`,
+    )
+  }
+
+  /** Removes task and container. */
+  async remove(): Promise<void> {
+    await this.#remove()
+  }
+}
+
+/** Null when the time is over first. */
+async function within<T>(promise: Promise<T>, milliseconds: number, signal: AbortSignal): Promise<T | null> {
+  const over = new AbortController()
+  const abort = () => over.abort()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    const late = delay(milliseconds, null, { signal: over.signal }).catch(() => null)
+    const result = await Promise.race([promise, late])
+    if (result === null) signal.throwIfAborted()
+    return result
+  } finally {
+    signal.removeEventListener('abort', abort)
+    over.abort()
+  }
+}
+
+/** The runtime's words about a command that cannot be run, as a sentence. */
+function creationError(error: unknown): unknown {
+  if (!(error instanceof ContainerdError)) return error
+  const details = detailsOf(error)
+  const options = { cause: error }
+  const [, command, why = ''] = /exec: "(.*?)": ([^:]*(?:: [^:]*)?)/s.exec(details) ?? []
+  if (command !== undefined && /not found|no such file/.test(why))
+    return new WorkloadError(
+      'COMMAND_NOT_FOUND',
+      `the image has no command ${JSON.stringify(command)}, or lacks the interpreter it names: check --entrypoint and --args`,
+      options,
+    )
+  if (command !== undefined && /permission denied|is a directory/.test(why))
+    return new WorkloadError(
+      'COMMAND_NOT_EXECUTABLE',
+      `${JSON.stringify(command)} in the image cannot be executed (${why}): check --entrypoint, --args and --user`,
+      options,
+    )
+  return new WorkloadError('TASK_FAILED', `the runtime could not create the workload: ${details}`, options)
+}

@@ -1,0 +1,104 @@
+/** The one place that decides when a run is over: exit, stop rule, interruption, the notifier's death. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { NotFoundError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import { ContainerdUnavailableError } from '../containerd/errors.ts'
+import type { Tasks } from '../containerd/tasks.ts'
+
+/** When a run is over although the workload goes on. */
+export interface StopRule {
+  /** As the option that sets it. */
+  name: string
+  /** Resolves with the reason, a phrase, once the rule is met. `signal` is aborted when nobody asks any more. */
+  met(signal: AbortSignal): Promise<string>
+}
+
+/** How a workload ended by itself; null when the exit status could not be learned. */
+export interface TaskEnd {
+  exitStatus: number | null
+}
+
+export type RunEnd =
+  | { by: 'exit'; task: TaskEnd }
+  | { by: 'rule'; rule: string; reason: string }
+  | { by: 'notifier' }
+
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+export function periodRule(periodSeconds: number): StopRule {
+  return {
+    name: 'period',
+    met: async (signal) => {
+      await delay(Math.min(periodSeconds * 1000, TIMER_MS_MAX), undefined, { signal })
+      return `${periodSeconds} s had passed`
+    },
+  }
+}
+
+export interface Supervised {
+  task: Promise<TaskEnd>
+  notifierEnded: Promise<unknown>
+  rules: readonly StopRule[]
+  /** Aborted when the person does not want to wait any more; its reason is thrown. */
+  signal: AbortSignal
+}
+
+/** The first of all that can end a run. */
+export async function firstEnd(supervised: Supervised): Promise<RunEnd> {
+  const { task, notifierEnded, rules, signal } = supervised
+  signal.throwIfAborted()
+  const over = new AbortController()
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: over.signal })
+  })
+  const ends: Promise<RunEnd>[] = [
+    aborted,
+    task.then((end) => ({ by: 'exit', task: end })),
+    // An interruption takes the notifier along: it is the interruption that counts.
+    notifierEnded.then(() => {
+      signal.throwIfAborted()
+      return { by: 'notifier' }
+    }),
+    ...rules.map((rule) =>
+      rule.met(over.signal).then((reason): RunEnd => ({ by: 'rule', rule: rule.name, reason })),
+    ),
+  ]
+  for (const end of ends) end.catch(() => {})
+  try {
+    return await Promise.race(ends)
+  } finally {
+    over.abort()
+  }
+}
+
+const RETRY_SECONDS = 10
+const RETRY_INTERVAL_MS = 100
+
+/**
+ * The end of a task, also across a restart of containerd. A task that ends while containerd is away is lost to
+ * some versions (1.7 and later): its exit status is unknown then.
+ *
+ * @throws {ContainerdUnavailableError} when containerd stays away for more than 10 s
+ */
+export async function waitForTask(tasks: Tasks, id: string, log: Log): Promise<TaskEnd> {
+  let awaySince: number | null = null
+  for (;;) {
+    try {
+      // Answers to a status prove that containerd is back; Wait itself may answer hours later.
+      if (awaySince !== null) await tasks.status(id)
+      if (awaySince !== null) log.info('containerd is back')
+      awaySince = null
+      return { exitStatus: await tasks.wait(id) }
+    } catch (error) {
+      if (error instanceof NotFoundError) {
+        log.warn(`containerd no longer knows the task ${id}: it has ended, its exit status is unknown`)
+        return { exitStatus: null }
+      }
+      if (!(error instanceof ContainerdUnavailableError)) throw error
+      if (awaySince === null) log.warn('containerd went away; waiting for it to come back')
+      awaySince ??= performance.now()
+      if (performance.now() - awaySince > RETRY_SECONDS * 1000) throw error
+      await delay(RETRY_INTERVAL_MS)
+    }
+  }
+}
