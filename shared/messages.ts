@@ -51,7 +51,7 @@ export interface Counters {
   descriptorErrors: number
   /** Events whose path could not be read: accesses are missing. */
   unresolved: number
-  /** Files already removed when their path was read; they cannot be in the record. */
+  /** Files already removed when their path was read; they are sent under the name they had. */
   deleted: number
   /** Events of the notifier itself. */
   ignoredOwn: number

@@ -31,6 +31,7 @@ constexpr size_t kSpareDescriptors = 32;
 // The kernel gives at most PATH_MAX today; the protocol allows this much.
 constexpr size_t kPathBytesMax = 64 * 1024;
 constexpr char kDeletedSuffix[] = " (deleted)";
+constexpr size_t kDeletedSuffixBytes = sizeof kDeletedSuffix - 1;
 
 UniqueFd OpenHeldDirectory(const char* path) {
   UniqueFd directory(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -78,17 +79,21 @@ size_t FanotifyReader::BufferBytes() const {
   return std::min(free, kBufferBytesMax / EventBuffer::kMetadataBytes) * EventBuffer::kMetadataBytes;
 }
 
-void FanotifyReader::MarkAt(MarkKind kind, int directory, const char* path) {
+void FanotifyReader::MarkAt(MarkKind kind, int directory, const std::string& path) {
+  UniqueFd root(openat(directory, path.c_str(), O_PATH | O_CLOEXEC));
+  if (!root.valid()) throw SystemError{"open", errno};
   const unsigned scope = kind == MarkKind::kFilesystem ? FAN_MARK_FILESYSTEM : FAN_MARK_MOUNT;
-  if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, kEvents, directory, path) != 0)
+  if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, kEvents, directory, path.c_str()) != 0)
     throw SystemError{"fanotify_mark", errno};
+  root_ = std::move(root);
+  if (!ReadLink(root_.get(), &root_path_)) root_path_.clear();
+  if (root_path_ == "/") root_path_.clear();
 }
 
-void FanotifyReader::Mark(MarkKind kind, const std::string& path) { MarkAt(kind, AT_FDCWD, path.c_str()); }
+void FanotifyReader::Mark(MarkKind kind, const std::string& path) { MarkAt(kind, AT_FDCWD, path); }
 
 void FanotifyReader::MarkMountOfRoot(pid_t pid) {
-  const std::string path = std::to_string(pid) + "/root";
-  MarkAt(MarkKind::kMount, proc_.get(), path.c_str());
+  MarkAt(MarkKind::kMount, proc_.get(), std::to_string(pid) + "/root");
 }
 
 bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
@@ -143,12 +148,14 @@ void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* ac
     return;
   }
   FileAccess access;
-  const bool removed = status.st_nlink == 0;
-  if (!ReadPath(event.fd, removed, &access.path)) {
+  if (!ReadLink(event.fd, &access.path)) {
     counters_.unresolved++;
     return;
   }
-  if (removed) counters_.deleted++;
+  if (IsRemoved(status, access.path)) {
+    counters_.deleted++;
+    access.path.resize(access.path.size() - kDeletedSuffixBytes);
+  }
   seen |= kinds;
   Ignore(event.fd, event.mask & kEvents);
 
@@ -172,19 +179,27 @@ void FanotifyReader::Ignore(int file, uint64_t mask) {
   fanotify_mark(group_.get(), survive | FAN_MARK_IGNORED_MASK, mask, file, nullptr);
 }
 
-// The path as bytes. A removed file (no name is left) gets the name it had: the kernel's suffix is then certain to be
-// the kernel's. A file that exists may be called so.
-bool FanotifyReader::ReadPath(int file, bool removed, std::string* path) {
+// The name that the kernel has for a descriptor of ours, as bytes.
+bool FanotifyReader::ReadLink(int file, std::string* path) {
   char number[16];
   snprintf(number, sizeof number, "%d", file);
   const ssize_t size = readlinkat(own_descriptors_.get(), number, path_buffer_.data(), path_buffer_.size());
   if (size <= 0 || static_cast<size_t>(size) == path_buffer_.size()) return false;
   path->assign(path_buffer_.data(), static_cast<size_t>(size));
-  constexpr size_t suffix_bytes = sizeof kDeletedSuffix - 1;
-  if (removed && path->size() > suffix_bytes &&
-      path->compare(path->size() - suffix_bytes, suffix_bytes, kDeletedSuffix) == 0)
-    path->resize(path->size() - suffix_bytes);
   return true;
+}
+
+// The kernel puts a suffix to the name of a file that was removed; but a file may also be called so. The link count
+// tells nothing: a removed file of a lower layer keeps it. So: is the file there by that name?
+bool FanotifyReader::IsRemoved(const struct stat& file, const std::string& path) const {
+  if (path.size() <= kDeletedSuffixBytes) return false;
+  if (path.compare(path.size() - kDeletedSuffixBytes, kDeletedSuffixBytes, kDeletedSuffix) != 0) return false;
+  // As seen through the host's mount, the path begins with the mount point; inside the container it does not.
+  const bool from_mount_point = path.compare(0, root_path_.size() + 1, root_path_ + "/") == 0;
+  const std::string inside = path.substr(from_mount_point ? root_path_.size() + 1 : 1);
+  struct stat named;
+  if (fstatat(root_.get(), inside.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) return true;
+  return named.st_dev != file.st_dev || named.st_ino != file.st_ino;
 }
 
 // What /proc/<pid>/comm says now, or nothing when the process has ended.

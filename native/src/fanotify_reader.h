@@ -2,6 +2,7 @@
 // Knows nothing of JavaScript.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -78,17 +79,21 @@ class FanotifyReader {
     }
   };
 
-  void MarkAt(MarkKind kind, int directory, const char* path);
+  void MarkAt(MarkKind kind, int directory, const std::string& path);
   size_t BufferBytes() const;
   void Take(const RawEvent& event, std::vector<FileAccess>* accesses);
   void TakeFile(const RawEvent& event, std::vector<FileAccess>* accesses);
   void Ignore(int file, uint64_t mask);
-  bool ReadPath(int file, bool removed, std::string* path);
+  bool ReadLink(int file, std::string* path);
+  bool IsRemoved(const struct stat& file, const std::string& path) const;
   const std::string* CommandOf(pid_t pid);
 
   UniqueFd group_;
   UniqueFd proc_;
   UniqueFd own_descriptors_;
+  // What was marked, and its path, empty for "/".
+  UniqueFd root_;
+  std::string root_path_;
   pid_t own_pid_;
   bool reports_descriptor_errors_ = false;
   bool old_ignore_flag_ = false;
