@@ -31,7 +31,7 @@ function parseArguments(args: string[]): { descriptor: number } | { path: string
   }
   if (values.socket !== undefined && values.fd === undefined) return { path: resolve(values.socket) }
   const descriptor = Number(values.fd)
-  if (values.socket !== undefined || !Number.isInteger(descriptor) || !isSocket(descriptor))
+  if (values.socket !== undefined || !(descriptor > 2) || !isSocket(descriptor))
     throw new UsageError('USAGE', USAGE)
   return { descriptor }
 }
