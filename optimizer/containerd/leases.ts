@@ -33,12 +33,11 @@ export class Leases {
     return await ifFound(this.#connection.unary(LeasesService.delete, { id, sync: true }, options))
   }
 
-  /** Leases that have the label, whatever its value. */
-  async listLabelled(label: string): Promise<Lease[]> {
-    const request = { filters: [`labels."${label}"`] }
-    const { leases } = await this.#connection.unary(LeasesService.list, request, {
-      what: 'the list of leases',
-    })
+  /** Leases that have the label, whatever its value; all without a label. */
+  async list(label?: string): Promise<Lease[]> {
+    const filters = label === undefined ? [] : [`labels."${label}"`]
+    const what = 'the list of leases'
+    const { leases } = await this.#connection.unary(LeasesService.list, { filters }, { what })
     return leases
   }
 }

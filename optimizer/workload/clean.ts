@@ -58,7 +58,7 @@ async function findRuns(containerd: Containerd, snapshotter: string): Promise<Tr
     tracesOf(labels[RUN_LABEL.id], labels[RUN_LABEL.process])
 
   const snapshotters = new Set([snapshotter])
-  for (const { labels } of await containerd.leases.listLabelled(RUN_LABEL.id)) {
+  for (const { labels } of await containerd.leases.list(RUN_LABEL.id)) {
     labelled(labels).hasLease = true
     snapshotters.add(labels[RUN_LABEL.snapshotter] ?? snapshotter)
   }

@@ -1,0 +1,79 @@
+/** What a run should not leave: compared before and after, or expected to be nothing. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Containerd } from '../../optimizer/containerd/client.ts'
+import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
+import { RUN_FILE, RUN_ID_PREFIX, runFoldersRoot } from '../../optimizer/workload/run.ts'
+
+/**
+ * Everything temporary of runs in this containerd namespace, and of their processes, as readable lines.
+ * Test leases that the caller made are named in `except`.
+ */
+export async function leftovers(
+  containerd: Containerd,
+  options: { snapshotters?: string[]; except?: string[] } = {},
+): Promise<string[]> {
+  const { snapshotters = ['overlayfs', 'native'], except = [] } = options
+  const found: string[] = []
+  const folders = runFolders(containerd.namespace)
+  for (const folder of folders) {
+    found.push(`run folder ${folder}`)
+    for (const point of mountPointsBelow(folder)) found.push(`mount ${point}`)
+  }
+  for (const { id } of await containerd.containers.list()) found.push(`container ${id}`)
+  for (const name of list(join('/run/containerd/runc', containerd.namespace))) found.push(`task ${name}`)
+  for (const snapshotter of snapshotters) {
+    for (const { key } of await containerd.snapshots(snapshotter).list())
+      if (!key.startsWith('sha256:')) found.push(`snapshot ${key} of ${snapshotter}`)
+  }
+  for (const { id } of await containerd.leases.list()) if (!except.includes(id)) found.push(`lease ${id}`)
+  for (const ref of await containerd.content.listIngests('')) found.push(`ingest ${ref}`)
+  found.push(...processes(containerd.namespace), ...cgroups())
+  return found
+}
+
+function runFolders(namespace: string): string[] {
+  const folders = list(runFoldersRoot()).map((name) => join(runFoldersRoot(), name))
+  return folders.filter((folder) => {
+    try {
+      return JSON.parse(readFileSync(join(folder, RUN_FILE), 'utf8')).namespace === namespace
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Shims of the namespace, and notifiers that this process has started. */
+function processes(namespace: string): string[] {
+  return list('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      const isShim = words[0]?.includes('containerd-shim') && words.includes(namespace)
+      const isNotifier =
+        Number(parent) === process.pid && words.some((word) => word.includes('notifier/main'))
+      return state !== 'Z' && (isShim || isNotifier) ? [`process ${pid} ${words.join(' ')}`] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+/** Groups of runs whose folder is gone: a run that lives still has its folder. */
+function cgroups(): string[] {
+  return list('/sys/fs/cgroup').flatMap((hierarchy) =>
+    list(join('/sys/fs/cgroup', hierarchy))
+      .filter((name) => name.startsWith(RUN_ID_PREFIX) && !existsSync(join(runFoldersRoot(), name)))
+      .map((name) => `cgroup ${join('/sys/fs/cgroup', hierarchy, name)}`),
+  )
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
