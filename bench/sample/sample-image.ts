@@ -1,0 +1,166 @@
+/**
+ * Real images to try the optimizer on: layers made of Debian packages of the machine's own release and a web app
+ * of ours. Built once, then kept in the cache folder; nothing in them is there to make a figure look good.
+ */
+import { createHash } from 'node:crypto'
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { systemCodeOf } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import { downloadPackages } from './debian-packages.ts'
+import { setFolderTimes, setOwnTime, unpackPackages } from './layer-tree.ts'
+import { type BuiltLayer, OciLayout } from './oci-layout.ts'
+
+export type SampleKind = 'web' | 'large'
+
+export interface SampleImage {
+  /** The full name under which containerd imports it. */
+  name: string
+  /** An OCI image layout. */
+  folder: string
+}
+
+interface Recipe {
+  name: string
+  layers: { title: string; packages: string[] }[]
+}
+
+// What a debootstrap of a release holds, near enough: the essential packages and the libraries most programs load.
+const BASE = {
+  title: 'Debian',
+  packages:
+    `base-files base-passwd bash bsdutils coreutils dash debianutils diffutils findutils grep gzip hostname
+    libc-bin login mawk mount ncurses-base ncurses-bin passwd perl-base sed sysvinit-utils tar util-linux apt
+    ca-certificates netbase openssl tzdata libstdc++6 zlib1g libexpat1`.split(/\s+/),
+}
+const PYTHON = { title: 'Python', packages: ['python3'] }
+const APP = { title: 'web app', packages: ['python3-flask', 'python3-waitress'] }
+
+const RECIPES: Record<SampleKind, Recipe> = {
+  web: { name: 'docker.io/library/elements:latest', layers: [BASE, PYTHON, APP] },
+  // The same app in an image as people build them before they learn of slim ones.
+  large: {
+    name: 'docker.io/library/elements-workbench:latest',
+    layers: [
+      BASE,
+      PYTHON,
+      { title: 'compilers', packages: ['g++', 'make', 'git', 'perl'] },
+      { title: 'data science', packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'] },
+      APP,
+    ],
+  },
+}
+
+/** The app's folder among the sources: it is no TypeScript, so no build copies it. */
+const APP_FOLDER = fileURLToPath(new URL('../../../bench/sample/app', import.meta.url))
+const CREATED = new Date(Date.UTC(2024, 0, 1)).toISOString()
+
+/**
+ * The sample image of a kind, from the cache or built now: seconds to a minute, and one download.
+ * @throws {PreconditionError} when Debian's packages cannot be had
+ */
+export async function buildSampleImage(options: {
+  kind: SampleKind
+  log: Log
+  signal: AbortSignal
+}): Promise<SampleImage> {
+  const recipe = RECIPES[options.kind]
+  const cache = join(cacheFolder(), 'sample')
+  const folder = join(cache, `${options.kind}-${await fingerprint(recipe)}`)
+  const image = { name: recipe.name, folder }
+  if (await exists(folder)) return image
+  await mkdir(cache, { recursive: true })
+  const work = await mkdtemp(join(cache, 'new-'))
+  try {
+    await build(recipe, work, options)
+    await removeOlder(cache, options.kind)
+    // Whole or not there. Somebody else may have been faster: then theirs is as good.
+    await rename(join(work, 'layout'), folder).catch((error: unknown) => {
+      if (systemCodeOf(error) !== 'ENOTEMPTY') throw error
+    })
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+  return image
+}
+
+async function build(
+  recipe: Recipe,
+  work: string,
+  context: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  const { log, signal } = context
+  log.info(`making the sample image ${recipe.name}: downloading Debian packages`)
+  const sets = recipe.layers.map((layer) => layer.packages)
+  const archives = await downloadPackages(sets, join(work, 'archives'), context)
+  const layout = await OciLayout.create(join(work, 'layout'), signal)
+  const layers: BuiltLayer[] = []
+  for (const [index, { title }] of recipe.layers.entries()) {
+    const packages = archives[index] ?? []
+    log.info(`making the sample image: layer "${title}" of ${packages.length} packages`)
+    const tree = join(work, `tree-${index}`)
+    await mkdir(tree)
+    await unpackPackages(packages, tree, { isLowest: index === 0, signal })
+    if (index === 0) await addAccounts(tree)
+    if (index === recipe.layers.length - 1) await addApp(tree)
+    await setFolderTimes(tree)
+    layers.push(await layout.addLayer(tree))
+    await rm(tree, { recursive: true })
+  }
+  await layout.finish(recipe.name, layers, {
+    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    created: CREATED,
+    config: {
+      User: 'www-data',
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'PYTHONUNBUFFERED=1'],
+      Entrypoint: ['python3'],
+      Cmd: ['/srv/app/app.py'],
+      WorkingDir: '/srv/app',
+      ExposedPorts: { '8080/tcp': {} },
+    },
+    history: recipe.layers.map(({ title }) => ({ created: CREATED, created_by: title })),
+  })
+}
+
+/** base-passwd's own master files, which its maintainer script would copy. */
+async function addAccounts(tree: string): Promise<void> {
+  for (const name of ['passwd', 'group']) {
+    const path = join(tree, 'etc', name)
+    await copyFile(join(tree, 'usr', 'share', 'base-passwd', `${name}.master`), path)
+    await setOwnTime(path)
+  }
+}
+
+async function addApp(tree: string): Promise<void> {
+  const app = join(tree, 'srv', 'app')
+  await cp(APP_FOLDER, app, { recursive: true })
+  for (const path of await readdir(app, { recursive: true })) await setOwnTime(join(app, path))
+}
+
+/** Changes with anything that the image is made of, but for the packages' versions. */
+async function fingerprint(recipe: Recipe): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(recipe)).update(process.arch)
+  for (const path of (await readdir(APP_FOLDER, { recursive: true })).sort()) {
+    const bytes = await readFile(join(APP_FOLDER, path)).catch(() => '')
+    hash.update(path).update(bytes)
+  }
+  return hash.digest('hex').slice(0, 12)
+}
+
+function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hotlayer')
+}
+
+async function removeOlder(cache: string, kind: SampleKind): Promise<void> {
+  for (const name of await readdir(cache))
+    if (name.startsWith(`${kind}-`)) await rm(join(cache, name), { recursive: true, force: true })
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  )
+}
