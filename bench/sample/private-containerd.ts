@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -145,12 +145,14 @@ class Daemon implements PrivateContainerd {
 
   async #stop(): Promise<void> {
     // Tasks first: nothing holds mounts below the folder once they and their shims are gone.
+    const runtimeState = join('/run/containerd/runc', this.namespace)
+    const cgroups = await cgroupsOf(runtimeState)
     await killProcesses(this.address)
     await this.#end('SIGTERM')
     unmountBelow(this.folder)
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
-    rmSync(join('/run/containerd/runc', this.namespace), { recursive: true, force: true })
-    await removeCgroups(this.namespace)
+    for (const cgroup of cgroups) await removeCgroup(cgroup)
+    await rm(runtimeState, { recursive: true, force: true })
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -212,21 +214,21 @@ async function answers(path: string): Promise<void> {
   }
 }
 
-/** Folders named after our namespace that container runtimes leave in the cgroup hierarchies. */
-async function removeCgroups(namespace: string): Promise<void> {
-  const hierarchies = await readdir('/sys/fs/cgroup').catch(() => [])
-  for (const hierarchy of ['.', ...hierarchies]) {
-    const folder = join('/sys/fs/cgroup', hierarchy, namespace)
-    for (const leaf of await readdir(folder).catch(() => [])) await removeCgroup(join(folder, leaf))
-    await removeCgroup(folder)
+/** The control groups of tasks that nobody has deleted. @see runc's state.json */
+async function cgroupsOf(runtimeState: string): Promise<string[]> {
+  const cgroups: string[] = []
+  for (const id of await readdir(runtimeState).catch(() => [])) {
+    const text = await readFile(join(runtimeState, id, 'state.json'), 'utf8').catch(() => '{}')
+    const { cgroup_paths: paths = {} } = JSON.parse(text) as { cgroup_paths?: Record<string, string> }
+    cgroups.push(...Object.values(paths))
   }
+  return cgroups
 }
 
 async function removeCgroup(folder: string): Promise<void> {
   try {
     await rmdir(folder)
   } catch (error) {
-    // ENOTDIR: a control file, not a group.
-    if (!['ENOENT', 'ENOTDIR', 'EPERM', 'EBUSY', 'EACCES'].includes(systemCodeOf(error) ?? '')) throw error
+    if (systemCodeOf(error) !== 'ENOENT') throw error
   }
 }

@@ -1,0 +1,132 @@
+/** Workloads in a real containerd, recorded through a real notifier. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, afterEach, before, describe, it } from 'node:test'
+import type { TestImage } from '../helpers/busybox-image.ts'
+import { skipWithoutContainerd } from '../helpers/containerd.ts'
+import { skipWithoutFanotify } from '../helpers/privilege.ts'
+import { runPaths, WorkloadBench } from '../helpers/workload.ts'
+
+describe('a workload in containerd', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
+  let bench: WorkloadBench
+  let image: TestImage
+  before(async () => {
+    bench = await WorkloadBench.open()
+    image = await bench.image(
+      [
+        { 'data/': '', 'data/a': 'a\n', 'data/b': 'b\n', 'data/c': 'c\n', 'data/link': '->/data/c' },
+        { 'script.sh': '#!/bin/sh\nexec cat /data/b\n', 'data/b': 'newer b\n' },
+      ],
+      { Env: ['GREETING=hello', 'PATH=/bin'], Cmd: ['cat', '/data/a'], WorkingDir: '/data', User: 'web' },
+    )
+  })
+  after(() => bench?.close())
+  afterEach(async () => assert.deepEqual(await bench.leftovers(), []))
+
+  it('is recorded file by file, in order of first access', async () => {
+    const run = await bench.shell(
+      image,
+      'cat /data/link /data/a; cat /data/a; /script.sh; cat /proc/self/stat',
+    )
+    assert.deepEqual(runPaths(run.accesses), ['/bin/busybox', '/data/c', '/data/a', '/script.sh', '/data/b'])
+    assert.deepEqual(run.lost, [])
+    assert.equal(run.mark.kind, 'filesystem')
+    assert.equal(run.exitStatus, 0)
+    assert.equal(run.stop.rule, 'exit')
+  })
+
+  it('runs what the image says, as the image says', async () => {
+    const run = await bench.run(image)
+    assert.deepEqual(bench.lines, ['a'])
+    assert.deepEqual(run.args, ['cat', '/data/a'])
+    assert.equal(run.cwd, '/data')
+    assert.equal(run.user, 'web')
+    assert.deepEqual(run.envNames, ['GREETING', 'PATH'])
+  })
+
+  it('has the environment, folder, user and groups asked for', async () => {
+    const script = 'echo $GREETING-$ADDED-$HOME; pwd; id'
+    await bench.shell(image, script, { options: { env: ['ADDED=x', 'GREETING'], cwd: '/tmp' } })
+    assert.deepEqual(bench.lines, [
+      '-x-/home/web',
+      '/tmp',
+      'uid=101(web) gid=102(web) groups=102(web),103(logs)',
+    ])
+    await bench.shell(image, 'id', { options: { user: '7:103' } })
+    assert.deepEqual(bench.lines, ['uid=7 gid=103(logs) groups=103(logs)'])
+  })
+
+  it('sees a file that is opened in the last moment before the exit', async () => {
+    const run = await bench.shell(image, 'exec cat /data/c')
+    assert.ok(runPaths(run.accesses).includes('/data/c'))
+  })
+
+  it('is recorded on a bind mount too, by its mount alone', async () => {
+    const run = await bench.shell(image, 'cat /data/a', { options: { snapshotter: 'native' } })
+    assert.equal(run.mark.kind, 'mount')
+    assert.deepEqual(runPaths(run.accesses), ['/bin/busybox', '/data/a'])
+  })
+
+  it('is stopped when its period is over, which is a success', async () => {
+    const run = await bench.shell(image, "trap 'cat /data/b; exit 3' TERM; cat /data/a; sleep 1000 & wait", {
+      options: { periodSeconds: 0.3 },
+    })
+    assert.deepEqual(run.stop, { rule: 'period', reason: '0.3 s had passed' })
+    assert.equal(run.exitStatus, 3)
+    assert.deepEqual(bench.lines, ['a', 'newer b'])
+    assert.ok(run.durationSeconds >= 0.3 && run.durationSeconds < 10)
+  })
+
+  it('is killed when it does not heed the stop signal', async () => {
+    const run = await bench.shell(image, "trap 'echo no' TERM; while :; do sleep 0.05; done", {
+      options: { periodSeconds: 0.2, stopTimeoutSeconds: 0.3 },
+    })
+    assert.deepEqual(bench.lines, ['no'])
+    assert.equal(run.exitStatus, 137)
+    assert.ok(run.durationSeconds >= 0.5)
+  })
+
+  it('is killed at once when the stop signal would never reach it', async () => {
+    const run = await bench.shell(image, 'exec sleep 1000', {
+      options: { periodSeconds: 0.2, stopTimeoutSeconds: 60 },
+    })
+    assert.equal(run.exitStatus, 137)
+    assert.ok(run.durationSeconds < 30)
+  })
+
+  it('gets the stop signal that the image names', async () => {
+    const quitting = { ...image, config: { ...image.config, config: { StopSignal: 'SIGUSR1' } } }
+    const script = "trap 'echo usr1; exit 0' USR1; trap 'echo term' TERM; sleep 1000 & wait"
+    const run = await bench.shell(quitting, script, { options: { periodSeconds: 0.3 } })
+    assert.deepEqual(bench.lines, ['usr1'])
+    assert.equal(run.exitStatus, 0)
+  })
+
+  it('may write as much output as it likes', async () => {
+    await bench.shell(image, 'seq 1 20000; seq 1 20000 >&2')
+    assert.equal(bench.lines.length, 40_000)
+  })
+
+  it('has nothing but a loopback, unless it asks for the host network', async () => {
+    const script = 'cat /proc/net/dev | tail -n +3 | cut -d: -f1; cat /etc/hosts'
+    await bench.shell(image, script)
+    assert.deepEqual(bench.lines.slice(0, 1), ['    lo'])
+    assert.ok(bench.lines.some((line) => /^127\.0\.0\.1\s+localhost/.test(line)))
+    await bench.shell(image, 'cat /proc/net/dev', { options: { netHost: true } })
+    assert.equal(bench.lines.length, readFileSync('/proc/net/dev', 'utf8').trim().split('\n').length)
+  })
+
+  it('may write to its root, and the next run does not see it', async () => {
+    await bench.shell(image, 'echo new > /tmp/made; rm /data/a; cat /tmp/made', { options: { user: '0' } })
+    await bench.shell(image, 'ls /tmp /data')
+    assert.deepEqual(bench.lines, ['/data:', 'a', 'b', 'c', 'link', '', '/tmp:'])
+  })
+
+  it('unpacks once: the snapshots outlive the run, held by the label on the config', async () => {
+    const { client } = bench.containerd
+    await bench.shell(image, 'true')
+    const label = 'containerd.io/gc.ref.snapshot.overlayfs'
+    const { labels } = await client.content.info(image.manifest.config.digest)
+    assert.ok(await client.snapshots('overlayfs').exists(labels[label] as string))
+  })
+})
