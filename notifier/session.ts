@@ -25,16 +25,22 @@ export class SessionError extends CodedError {}
 const READS_PER_TURN = 4
 const ERROR_CHARACTERS_MAX = 4000
 
+/** What a session needs of a fanotify group. */
+export type FileWatch = Pick<
+  FanotifyGroup,
+  'mark' | 'markMountOfRoot' | 'read' | 'onceReadable' | 'forgetSeen' | 'counters' | 'close'
+>
+
 export interface SessionOptions {
   program: string
   capabilities: Capabilities
-  group: FanotifyGroup
+  group: FileWatch
 }
 
 export class Session {
   readonly #connection: Connection<FromOptimizer, FromNotifier>
   readonly #options: SessionOptions
-  readonly #group: FanotifyGroup
+  readonly #group: FileWatch
   readonly #accesses = new AccessStream()
   #marked = false
   #ended = false
