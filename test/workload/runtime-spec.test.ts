@@ -94,8 +94,7 @@ describe('the runtime spec', () => {
     network: { hostname: 'h' },
     files: [{ source: '/host/hosts', destination: '/etc/hosts' }],
   }
-  // biome-ignore lint/suspicious/noExplicitAny: a document of the runtime's, looked into as JSON
-  const spec = (changes: object = {}): any =>
+  const spec = (changes: object = {}): Spec =>
     JSON.parse(JSON.stringify(runtimeSpec({ ...parts, ...changes })))
 
   it("joins the notifier's mount namespace and makes new ones of every other kind", () => {

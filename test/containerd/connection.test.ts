@@ -1,0 +1,175 @@
+/** The channel against a daemon of ours that behaves as told. */
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, describe, it } from 'node:test'
+import { type Metadata, Server, ServerCredentials, status, type UntypedHandleCall } from '@grpc/grpc-js'
+import { Containerd } from '../../optimizer/containerd/client.ts'
+import { Connection } from '../../optimizer/containerd/connection.ts'
+import { AlreadyExistsError, ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
+import { ImagesService } from '../../optimizer/containerd/generated/images.ts'
+import { VersionService } from '../../optimizer/containerd/generated/version.ts'
+import { InterruptedError, NotFoundError } from '../../shared/errors.ts'
+
+/** Handles a unary call: answers, fails, or keeps silent. */
+type Handler = (
+  call: { metadata: Metadata; request: unknown },
+  answer: (error: object | null, value?: object) => void,
+) => void
+
+describe('a connection to containerd', () => {
+  let folder: string
+  let address: string
+  let server: Server
+  let handler: Handler
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'connection-'))
+    address = join(folder, 's')
+    server = new Server()
+    const handle: Handler = (call, answer) => handler(call, answer)
+    const names = Object.keys(ImagesService)
+    server.addService(
+      ImagesService,
+      Object.fromEntries(names.map((name) => [name, handle as UntypedHandleCall])),
+    )
+    server.addService(VersionService, { version: handle as UntypedHandleCall })
+    await new Promise<void>((resolve, reject) => {
+      const done = (error: Error | null) => (error ? reject(error) : resolve())
+      server.bindAsync(`unix:${address}`, ServerCredentials.createInsecure(), done)
+    })
+  })
+  after(() => {
+    server.forceShutdown()
+    rmSync(folder, { recursive: true })
+  })
+  beforeEach(() => {
+    handler = (_, answer) => answer(null, { version: '9.9', revision: '' })
+  })
+
+  const fails =
+    (code: number, details: string): Handler =>
+    (_, answer) =>
+      answer({ code, details })
+
+  async function getImage(): Promise<unknown> {
+    const connection = Connection.open(address, 'ns')
+    try {
+      return await connection.unary(
+        ImagesService.get,
+        { name: 'web' },
+        { what: 'the image "web"', timeoutSeconds: 0.5 },
+      )
+    } finally {
+      connection.close()
+    }
+  }
+
+  it('names the namespace in every call, and the lease in those under it', async () => {
+    const seen: unknown[] = []
+    handler = ({ metadata }, answer) => {
+      seen.push([metadata.get('containerd-namespace'), metadata.get('containerd-lease')])
+      answer(null, { version: '9.9', revision: '' })
+    }
+    const containerd = await Containerd.connect(address, 'team.a')
+    assert.equal(containerd.version, '9.9')
+    await containerd.underLease('lease-1').images.delete('x')
+    await containerd.images.delete('x')
+    containerd.close()
+    assert.deepEqual(seen, [
+      [['team.a'], []],
+      [['team.a'], ['lease-1']],
+      [['team.a'], []],
+    ])
+  })
+
+  it('takes the address as a URL too', async () => {
+    const containerd = await Containerd.connect(`unix://${address}`, 'ns')
+    assert.equal(containerd.address, address)
+    containerd.close()
+  })
+
+  it('refuses what cannot be a namespace before anything is sent', () => {
+    for (const namespace of ['', 'a b', '-a', 'a..b', 'ä', 'x'.repeat(77)])
+      assert.throws(() => Connection.open(address, namespace), { code: 'NAMESPACE_INVALID', exitCode: 2 })
+  })
+
+  it('says what does not exist, and where', async () => {
+    handler = fails(status.NOT_FOUND, 'image "web": not found')
+    await assert.rejects(getImage(), (error: Error) => {
+      assert.ok(error instanceof NotFoundError)
+      assert.match(error.message, /^the image "web" does not exist in containerd's namespace "ns"/)
+      return true
+    })
+  })
+
+  it('tells that something exists already', async () => {
+    handler = fails(status.ALREADY_EXISTS, 'already exists')
+    await assert.rejects(getImage(), AlreadyExistsError)
+  })
+
+  it('tells any other refusal in containerd’s own words', async () => {
+    handler = fails(status.UNKNOWN, 'disk on fire')
+    await assert.rejects(getImage(), { code: 'CONTAINERD_ERROR', message: /Images\/Get.*disk on fire/ })
+  })
+
+  it('does not take a locked ref for an absent daemon', async () => {
+    handler = fails(status.UNAVAILABLE, 'ref "x" locked since now: unavailable')
+    await assert.rejects(getImage(), { code: 'CONTAINERD_ERROR', message: /locked/ })
+  })
+
+  it('does not wait for ever', async () => {
+    handler = () => {}
+    await assert.rejects(getImage(), { code: 'CONTAINERD_TIMEOUT', message: /the image "web"/ })
+  })
+
+  it('is interrupted by a signal, at once when it was aborted before', async () => {
+    handler = () => abort.abort()
+    const abort = new AbortController()
+    const connection = Connection.open(address, 'ns')
+    const call = () =>
+      connection.unary(ImagesService.get, { name: 'web' }, { what: 'x', signal: abort.signal })
+    await assert.rejects(call(), InterruptedError)
+    await assert.rejects(call(), InterruptedError)
+    connection.close()
+  })
+})
+
+describe('a containerd that is not there', () => {
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'absent-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  async function refused(path: string, message: RegExp): Promise<void> {
+    await assert.rejects(Containerd.connect(path, 'ns'), (error: Error) => {
+      assert.ok(error instanceof ContainerdUnavailableError)
+      assert.equal(error.exitCode, 3)
+      assert.match(error.message, message)
+      assert.ok(error.message.includes(path))
+      return true
+    })
+  }
+
+  it('has no socket', async () => {
+    await refused(join(folder, 'none'), /no containerd socket at .*--address/)
+  })
+
+  it('has a socket that nothing listens to', async () => {
+    const path = join(folder, 'dead')
+    writeFileSync(path, '')
+    await refused(path, /nothing answers at/)
+  })
+
+  it('has a socket that this user may not use', {
+    skip: process.getuid?.() === 0 && 'root may use everything',
+  }, async () => {
+    const path = join(folder, 'closed')
+    const server = createServer().listen(path)
+    chmodSync(path, 0)
+    await refused(path, /run this as root/)
+    server.close()
+  })
+})
