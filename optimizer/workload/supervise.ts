@@ -80,7 +80,11 @@ const RETRY_INTERVAL_MS = 100
  *
  * @throws {ContainerdUnavailableError} when containerd stays away for more than 10 s
  */
-export async function waitForTask(tasks: Tasks, id: string, log: Log): Promise<TaskEnd> {
+export async function waitForTask(
+  tasks: Pick<Tasks, 'wait' | 'status'>,
+  id: string,
+  log: Log,
+): Promise<TaskEnd> {
   let awaySince: number | null = null
   for (;;) {
     try {

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
+import {
+  firstEnd,
+  periodRule,
+  type StopRule,
+  type Supervised,
+  waitForTask,
+} from '../../optimizer/workload/supervise.ts'
+import { InterruptedError, NotFoundError } from '../../shared/errors.ts'
+import { SILENT_LOG } from '../../shared/log.ts'
+
+const NEVER = new Promise<never>(() => {})
+const GONE = { code: null, signal: 'SIGKILL', stderrTail: '' }
+
+function supervised(changes: Partial<Supervised>): Supervised {
+  return { task: NEVER, notifierEnded: NEVER, rules: [], signal: new AbortController().signal, ...changes }
+}
+
+describe('a run is over', () => {
+  it('when the workload ends', async () => {
+    const end = await firstEnd(
+      supervised({ task: Promise.resolve({ exitStatus: 7 }), rules: [periodRule(600)] }),
+    )
+    assert.deepEqual(end, { by: 'exit', task: { exitStatus: 7 } })
+  })
+
+  it('when a rule is met, whichever is the first', async () => {
+    const met: StopRule = { name: 'line', met: async () => 'the line came' }
+    const end = await firstEnd(supervised({ rules: [periodRule(600), met] }))
+    assert.deepEqual(end, { by: 'rule', rule: 'line', reason: 'the line came' })
+  })
+
+  it('when its period has passed', async () => {
+    const end = await firstEnd(supervised({ rules: [periodRule(0.01)] }))
+    assert.deepEqual(end, { by: 'rule', rule: 'period', reason: '0.01 s had passed' })
+  })
+
+  it('when the notifier ends', async () => {
+    assert.deepEqual(await firstEnd(supervised({ notifierEnded: Promise.resolve(GONE) })), { by: 'notifier' })
+  })
+
+  it('when the person interrupts it, also if that ends the notifier', async () => {
+    const interruption = new AbortController()
+    const reason = new InterruptedError()
+    const ending = firstEnd(supervised({ signal: interruption.signal, notifierEnded: Promise.resolve(GONE) }))
+    interruption.abort(reason)
+    await assert.rejects(ending, reason)
+    await assert.rejects(firstEnd(supervised({ signal: interruption.signal })), reason)
+  })
+
+  it('when nobody can tell any more whether it is', async () => {
+    await assert.rejects(
+      firstEnd(supervised({ task: Promise.reject(new Error('lost sight')) })),
+      /lost sight/,
+    )
+  })
+
+  it('and then nobody asks its other rules any more', async () => {
+    let asked: AbortSignal | undefined
+    const rule: StopRule = {
+      name: 'slow',
+      met: (signal) => {
+        asked = signal
+        return NEVER
+      },
+    }
+    await firstEnd(supervised({ task: Promise.resolve({ exitStatus: 0 }), rules: [rule] }))
+    assert.equal(asked?.aborted, true)
+  })
+})
+
+describe('waiting for a task', () => {
+  /** Answers in turn: numbers are exit statuses, errors are thrown. */
+  function tasks(waits: (number | Error)[], statuses: (Error | null)[] = []) {
+    return {
+      wait: async () => {
+        const answer = waits.shift()
+        if (answer instanceof Error) throw answer
+        return answer as number
+      },
+      status: async () => {
+        const answer = statuses.shift()
+        if (answer instanceof Error) throw answer
+        return 'running' as const
+      },
+    }
+  }
+  const away = new ContainerdUnavailableError('away')
+
+  it('gives its exit status', async () => {
+    assert.deepEqual(await waitForTask(tasks([3]), 't', SILENT_LOG), { exitStatus: 3 })
+  })
+
+  it('goes on when containerd comes back', async () => {
+    const restarted = tasks([away, 0], [away, away, null])
+    assert.deepEqual(await waitForTask(restarted, 't', SILENT_LOG), { exitStatus: 0 })
+  })
+
+  it('ends without a status when containerd comes back and no longer knows the task', async () => {
+    const forgetful = tasks([away], [away, new NotFoundError('no such task')])
+    assert.deepEqual(await waitForTask(forgetful, 't', SILENT_LOG), { exitStatus: null })
+  })
+
+  it('throws what is no absence', async () => {
+    await assert.rejects(waitForTask(tasks([new Error('odd')]), 't', SILENT_LOG), /odd/)
+  })
+})
