@@ -17,6 +17,7 @@
         'src/fanotify.cc',
         'src/fanotify_reader.cc',
         'src/compression.cc',
+        'src/network.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],

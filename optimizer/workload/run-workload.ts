@@ -1,4 +1,5 @@
 /** Runs an image once and returns what it read, in order. The story of a recording on one screen. */
+import { raiseLoopback } from '../../native/network.ts'
 import { CodedError, WorkloadError } from '../../shared/errors.ts'
 import type { Access, Counters, MarkKind } from '../../shared/messages.ts'
 import type { Digest } from '../image/digest.ts'
@@ -81,6 +82,7 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
       output: output.paths,
     }),
   )
+  if (!options.netHost) raiseLoopback(`/proc/${task.pid}/ns/net`)
   signal.throwIfAborted()
   const execution = await execute(run, { task, notifier, stopSignal, options, signal })
   const counters = await notifier.flush()
