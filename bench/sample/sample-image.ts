@@ -46,8 +46,11 @@ const RECIPES: Record<SampleKind, Recipe> = {
     layers: [
       BASE,
       PYTHON,
-      { title: 'compilers', packages: ['g++', 'make', 'git', 'perl'] },
-      { title: 'data science', packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'] },
+      { title: 'compilers', packages: ['g++', 'make', 'cmake', 'git'] },
+      {
+        title: 'data science',
+        packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'],
+      },
       APP,
     ],
   },
