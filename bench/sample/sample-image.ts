@@ -20,6 +20,8 @@ export interface SampleImage {
   name: string
   /** An OCI image layout. */
   folder: string
+  /** What each layer holds, the lowest first. */
+  layerTitles: string[]
 }
 
 interface Recipe {
@@ -72,7 +74,7 @@ export async function buildSampleImage(options: {
   const recipe = RECIPES[options.kind]
   const cache = join(cacheFolder(), 'sample')
   const folder = join(cache, `${options.kind}-${await fingerprint(recipe)}`)
-  const image = { name: recipe.name, folder }
+  const image = { name: recipe.name, folder, layerTitles: recipe.layers.map((layer) => layer.title) }
   if (await exists(folder)) return image
   await mkdir(cache, { recursive: true })
   const work = await mkdtemp(join(cache, 'new-'))
