@@ -1,6 +1,7 @@
-/** What a private containerd's tasks leave when they are ended from outside: processes and mounts. */
-import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+/** The processes of a private containerd's tasks, ended from outside. */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const END_TIMEOUT_MS = 5_000
@@ -17,19 +18,32 @@ export async function killProcesses(address: string): Promise<void> {
   for (;;) {
     const doomed = shimsAndDescendants(address)
     if (doomed.length === 0 || performance.now() > deadline) return
-    for (const { pid } of doomed) kill(pid)
+    for (const { pid, command } of doomed) {
+      kill(pid)
+      // What a shim would remove by itself had it been asked to end.
+      if (isShimOf(command, address)) rmSync(shimSocket(command, address), { force: true })
+    }
     await delay(10)
   }
+}
+
+/** The socket of a shim. @see containerd, runtime/v2/shim/util_unix.go, SocketAddress */
+function shimSocket(command: string[], address: string): string {
+  const option = (name: string) => command[command.indexOf(name) + 1] ?? ''
+  const path = join(address, option('-namespace'), option('-id'))
+  return join('/run/containerd/s', createHash('sha256').update(path).digest('hex'))
 }
 
 /** A shim names its containerd: `containerd-shim-runc-v2 -namespace N -id I -address SOCKET`. */
 function shimsAndDescendants(address: string): Process[] {
   const processes = listProcesses()
-  const doomed = processes.filter(
-    ({ command }) => command[0]?.includes('containerd-shim') && command.includes(address),
-  )
+  const doomed = processes.filter(({ command }) => isShimOf(command, address))
   for (const { pid } of doomed) doomed.push(...processes.filter(({ parent }) => parent === pid))
   return doomed
+}
+
+function isShimOf(command: string[], address: string): boolean {
+  return command[0]?.includes('containerd-shim') === true && command.includes(address)
 }
 
 function listProcesses(): Process[] {
@@ -55,20 +69,4 @@ function kill(pid: number): void {
   } catch {
     // It has ended meanwhile.
   }
-}
-
-/** Unmounts what is mounted below a folder, the latest first. */
-export function unmountBelow(folder: string): void {
-  for (const path of mountsBelow(folder).reverse()) execFileSync('umount', ['--', path])
-}
-
-/** Mount points below a folder in the order of mounting. @see proc(5), mountinfo */
-export function mountsBelow(folder: string): string[] {
-  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n')
-  const paths = lines.map((line) => decodeOctal(line.split(' ')[4] ?? ''))
-  return paths.filter((path) => path.startsWith(`${folder}/`))
-}
-
-function decodeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }

@@ -11,8 +11,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { unmountBelow } from '../../optimizer/workload/rootfs.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
-import { killProcesses, unmountBelow } from './leftover-processes.ts'
+import { killProcesses } from './leftover-processes.ts'
 
 export interface PrivateContainerd {
   /** Path of the socket. */

@@ -1,0 +1,66 @@
+/** The daemon that tests and the sample run start for themselves. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { Containerd } from '../../optimizer/containerd/client.ts'
+import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
+import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
+import { openContainerd, skipWithoutContainerd } from '../helpers/containerd.ts'
+import { skipWithoutFanotify } from '../helpers/privilege.ts'
+import { WorkloadBench } from '../helpers/workload.ts'
+
+const SHARED_FOLDERS = ['/run/containerd/s', '/run/containerd/runc']
+
+function sharedEntries(): string[] {
+  return SHARED_FOLDERS.flatMap((folder) =>
+    existsSync(folder) ? readdirSync(folder).map((name) => `${folder}/${name}`) : [],
+  )
+}
+
+describe('a private containerd', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
+  it('answers, and is gone without a trace when stopped, also when stopped twice', async () => {
+    const { daemon, client, stop } = await openContainerd()
+    assert.match(client.version, /^v?\d+\.\d+/)
+    await stop()
+    await daemon.stop()
+    assert.ok(!existsSync(daemon.folder))
+    await assert.rejects(Containerd.connect(daemon.address, daemon.namespace), ContainerdUnavailableError)
+  })
+
+  it('survives a crash with what it holds', async () => {
+    const { daemon, client, stop } = await openContainerd()
+    await client.leases.create('kept', { a: 'b' }, new Date(Date.now() + 3600_000))
+    await daemon.crash()
+    await daemon.restart()
+    const again = await Containerd.connect(daemon.address, daemon.namespace)
+    assert.deepEqual(
+      (await again.leases.list('a')).map(({ id }) => id),
+      ['kept'],
+    )
+    again.close()
+    await stop()
+  })
+
+  it('takes a running task with it: processes, mounts, sockets, state', async () => {
+    const before = new Set(sharedEntries())
+    const bench = await WorkloadBench.open()
+    const image = await bench.image([], { Env: ['PATH=/bin'] })
+    const { daemon } = bench.containerd
+    let during: string[] = []
+    let stopped: Promise<void> | undefined
+    const onLine = () => {
+      during = sharedEntries().filter((path) => !before.has(path))
+      stopped = daemon.stop()
+    }
+    await assert.rejects(bench.shell(image, 'sleep 0.2; echo started; sleep 1000', { onLine }))
+    await stopped
+    await bench.close()
+    assert.ok(during.length >= 2, `expected a socket and a state: ${during}`)
+    assert.deepEqual(
+      during.filter((path) => existsSync(path)),
+      [],
+    )
+    assert.deepEqual(mountPointsBelow(daemon.folder), [])
+    assert.ok(!existsSync(daemon.folder))
+  })
+})
