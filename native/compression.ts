@@ -8,7 +8,6 @@ import { CodedError, UsageError } from '../shared/errors.ts'
 import { AddonError, loadAddon } from './addon.ts'
 
 interface MemberCompressorBinding {
-  bound(chunkBytes: number): number
   compress(input: Uint8Array, chunks: Uint32Array, output: Uint8Array, members: Uint32Array): number
 }
 
@@ -26,8 +25,6 @@ export interface CompressionEngine {
 
 /** Turns chunks into gzip members; each member has the header MTIME 0, XFL 0, OS 255. */
 export interface MemberCompressor {
-  /** Most bytes that the member of a chunk of `chunkBytes` can have. */
-  boundBytes(chunkBytes: number): number
   /**
    * Compresses the chunks that lie one after the other in `input`; their members lie so in `output`.
    * @param memberLengths receives the length of each member
@@ -42,6 +39,14 @@ export interface MemberCompressor {
 }
 
 export type EngineName = CompressionEngine['name']
+
+/**
+ * Most bytes that the member of a chunk can have, for every engine and level: libdeflate allows for 5 bytes of
+ * overhead in 5000, zlib for less, and both for a header and trailer of 18.
+ */
+export function memberBytesMax(chunkBytes: number): number {
+  return chunkBytes + Math.ceil(chunkBytes / 512) + 64
+}
 
 const LIBDEFLATE_LEVEL_MAX = 12
 const ZLIB_LEVEL_MAX = 9
@@ -95,10 +100,6 @@ class LibdeflateMembers implements MemberCompressor {
     this.#native = new MemberCompressor(level)
   }
 
-  boundBytes(chunkBytes: number): number {
-    return this.#native.bound(chunkBytes)
-  }
-
   compress(input: Uint8Array, chunks: Uint32Array, output: Uint8Array, members: Uint32Array): number {
     return this.#native.compress(input, chunks, output, members)
   }
@@ -109,11 +110,6 @@ class ZlibMembers implements MemberCompressor {
 
   constructor(level: number) {
     this.#level = level
-  }
-
-  /** deflateBound() of zlib for its default window and memory, rounded up, and header and trailer of gzip. */
-  boundBytes(chunkBytes: number): number {
-    return chunkBytes + Math.ceil(chunkBytes / 4096) + Math.ceil(chunkBytes / 16384) + 64
   }
 
   compress(input: Uint8Array, chunks: Uint32Array, output: Uint8Array, members: Uint32Array): number {

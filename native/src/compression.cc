@@ -30,8 +30,7 @@ class MemberCompressor : public Napi::ObjectWrap<MemberCompressor> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "MemberCompressor",
-                       {InstanceMethod<&MemberCompressor::Bound>("bound"),
-                        InstanceMethod<&MemberCompressor::Compress>("compress")});
+                       {InstanceMethod<&MemberCompressor::Compress>("compress")});
   }
 
   explicit MemberCompressor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<MemberCompressor>(info) {
@@ -41,13 +40,6 @@ class MemberCompressor : public Napi::ObjectWrap<MemberCompressor> {
   }
 
  private:
-  // bound(chunkBytes) -> most bytes that a member of that chunk can have
-  Napi::Value Bound(const Napi::CallbackInfo& info) {
-    const double size = info[0].As<Napi::Number>().DoubleValue();
-    const size_t bound = libdeflate_gzip_compress_bound(compressor_.get(), static_cast<size_t>(size));
-    return Napi::Number::New(info.Env(), static_cast<double>(bound));
-  }
-
   // compress(input, chunkLengths, output, memberLengths) -> bytes written to output
   Napi::Value Compress(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();

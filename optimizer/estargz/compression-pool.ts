@@ -1,0 +1,177 @@
+/**
+ * Threads that compress, and the memory they work in. A batch of members is admitted while the bytes under way stay
+ * below a bound, whatever the layer's size; results do not depend on how many threads there are.
+ */
+import { Worker } from 'node:worker_threads'
+import {
+  type CompressionEngine,
+  compressionEngine,
+  type EngineName,
+  memberBytesMax,
+  requireCompressionLevel,
+} from '../../native/compression.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { CompressReply, CompressRequest, WorkerData } from './compression-worker.ts'
+
+/** Uncompressed bytes of a batch, unless one member alone is larger. */
+export const BATCH_BYTES = 4 * 1024 * 1024
+export const BATCH_MEMBERS = 4096
+/** Batches under way for each thread: one in work, one waiting in its port. */
+const BATCHES_PER_WORKER = 2
+/** Further batches: one being filled, one being written. */
+const BATCHES_ASIDE = 2
+
+/** A chunk of the usual size, its padding and the headers after it. */
+const STANDARD_INPUT_BYTES = BATCH_BYTES + 64 * 1024
+const STANDARD_OUTPUT_BYTES = memberBytesMax(STANDARD_INPUT_BYTES) + BATCH_MEMBERS * memberBytesMax(1)
+
+/** A thread failed. Code: COMPRESSION_FAILED. */
+export class CompressionError extends CodedError {
+  constructor(what: string, options: { cause?: unknown } = {}) {
+    super('COMPRESSION_FAILED', `compressing failed: ${what}`, options)
+  }
+}
+
+export interface PoolOptions {
+  level: number
+  workers: number
+  /** The best there is when absent. */
+  engine?: EngineName
+}
+
+/** Memory for a batch: members are put into `input` one after the other. Goes back with `release`. */
+export interface BatchBuffers {
+  input: Buffer
+  output: Buffer
+  admittedBytes: number
+}
+
+export interface CompressedBatch {
+  /** The members, in the batch's output buffer. */
+  memberLengths: Uint32Array
+  payloadDigests: string[]
+}
+
+interface Job {
+  resolve(batch: CompressedBatch): void
+  reject(error: Error): void
+}
+
+interface Thread {
+  worker: Worker
+  jobs: Map<number, Job>
+}
+
+export class CompressionPool {
+  readonly engine: CompressionEngine
+  readonly #threads: Thread[]
+  readonly #bytesMax: number
+  #admittedBytes = 0
+  readonly #waiting: (() => void)[] = []
+  readonly #free: BatchBuffers[] = []
+  #lastId = 0
+  #failure: CompressionError | undefined
+
+  /** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+  constructor(options: PoolOptions) {
+    this.engine = compressionEngine(options.engine)
+    requireCompressionLevel(options.level, this.engine)
+    this.#bytesMax = (options.workers * BATCHES_PER_WORKER + BATCHES_ASIDE) * STANDARD_INPUT_BYTES
+    const data: WorkerData = { level: options.level, engine: this.engine.name }
+    this.#threads = Array.from({ length: options.workers }, () => this.#start(data))
+  }
+
+  #start(workerData: WorkerData): Thread {
+    const worker = new Worker(new URL('./compression-worker.js', import.meta.url), { workerData })
+    const thread: Thread = { worker, jobs: new Map() }
+    worker.on('message', (reply: CompressReply) => this.#settle(thread, reply))
+    worker.on('error', (cause) => this.#fail(new CompressionError('a thread died', { cause })))
+    // A pool that nobody uses does not keep the process alive; jobs do.
+    worker.unref()
+    return thread
+  }
+
+  /** Waits until a batch of `members` may be under way; gives the memory for it. */
+  async acquire(memberLengths: Uint32Array): Promise<BatchBuffers> {
+    let inputBytes = 0
+    let outputBytes = 0
+    for (const bytes of memberLengths) {
+      inputBytes += bytes
+      outputBytes += memberBytesMax(bytes)
+    }
+    const admittedBytes = Math.max(inputBytes, BATCH_BYTES)
+    while (this.#admittedBytes > 0 && this.#admittedBytes + admittedBytes > this.#bytesMax) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    this.#admittedBytes += admittedBytes
+    const standard = inputBytes <= STANDARD_INPUT_BYTES && outputBytes <= STANDARD_OUTPUT_BYTES
+    const free = standard ? this.#free.pop() : undefined
+    return free === undefined ? allocate(inputBytes, outputBytes, admittedBytes) : { ...free, admittedBytes }
+  }
+
+  release(buffers: BatchBuffers): void {
+    this.#admittedBytes -= buffers.admittedBytes
+    // An oversized pair was for one large member; keeping it would hold the memory for the rest of the run.
+    const standard =
+      buffers.input.length === STANDARD_INPUT_BYTES && buffers.output.length === STANDARD_OUTPUT_BYTES
+    if (standard) this.#free.push(buffers)
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  /** @param payloadLengths for each member the leading bytes to hash, 0 for none */
+  compress(
+    buffers: BatchBuffers,
+    memberLengths: Uint32Array,
+    payloadLengths: Uint32Array,
+  ): Promise<CompressedBatch> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const thread = this.#threads.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a))
+    const id = ++this.#lastId
+    const request: CompressRequest = {
+      id,
+      input: buffers.input.buffer as unknown as SharedArrayBuffer,
+      output: buffers.output.buffer as unknown as SharedArrayBuffer,
+      memberLengths,
+      payloadLengths,
+    }
+    return new Promise((resolve, reject) => {
+      thread.jobs.set(id, { resolve, reject })
+      thread.worker.ref()
+      thread.worker.postMessage(request)
+    })
+  }
+
+  #settle(thread: Thread, reply: CompressReply): void {
+    const job = thread.jobs.get(reply.id)
+    thread.jobs.delete(reply.id)
+    if (thread.jobs.size === 0) thread.worker.unref()
+    if ('error' in reply) job?.reject(new CompressionError(reply.error))
+    else job?.resolve(reply)
+  }
+
+  #fail(error: CompressionError): void {
+    this.#failure ??= error
+    for (const { jobs } of this.#threads) {
+      for (const job of jobs.values()) job.reject(this.#failure)
+      jobs.clear()
+    }
+  }
+
+  /** Ends the threads; what is still under way fails. Safe to call again. */
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
+    this.#fail(new CompressionError('the pool is closed'))
+  }
+}
+
+function allocate(inputBytes: number, outputBytes: number, admittedBytes: number): BatchBuffers {
+  return {
+    input: shared(Math.max(inputBytes, STANDARD_INPUT_BYTES)),
+    output: shared(Math.max(outputBytes, STANDARD_OUTPUT_BYTES)),
+    admittedBytes,
+  }
+}
+
+function shared(bytes: number): Buffer {
+  return Buffer.from(new SharedArrayBuffer(bytes))
+}

@@ -1,0 +1,137 @@
+/**
+ * Where the gzip members of a blob begin: at its start, at the content of each file that is not empty, at each
+ * further chunk of it. What follows a file's content up to the next (padding, headers) rides in its last member.
+ * Pure: the cuts depend on the entries and the chunk size alone, never on who compresses.
+ *
+ * @see stargz-snapshotter, docs/estargz.md, "The structure"
+ */
+import type { TarEntry } from '../tar/entry.ts'
+import { paddingBytes } from '../tar/header.ts'
+
+/** Bytes of the new tar: a range of the old one, or bytes at hand, or zeros. */
+export interface Segment {
+  bytes: number
+  /** In the uncompressed source layer. */
+  sourceOffset?: number
+  data?: Buffer
+}
+
+/** An entry and, when it is one that we add, its content. */
+export interface PlannedEntry {
+  entry: TarEntry
+  content?: Buffer
+}
+
+export interface Member {
+  segments: Segment[]
+  /** Uncompressed, of all segments. */
+  bytes: number
+  /** Content of `chunk` that the member begins with. */
+  payloadBytes: number
+  /** Whose content it begins with, and where in it; absent for a member of headers alone. */
+  chunk?: { entry: TarEntry; offset: number }
+  /** Entries without content whose headers lie in this member. */
+  entries: TarEntry[]
+}
+
+export interface PlanOptions {
+  /** Greatest content of one member. */
+  chunkBytes: number
+  /** Of the source layer: its last padding may be missing. */
+  sourceBytes: number
+}
+
+/** Headers alone are cut too: a layer of a million links must not become one member in memory. */
+export const HEADER_RUN_BYTES = 1024 * 1024
+
+export function* planMembers(entries: Iterable<PlannedEntry>, options: PlanOptions): Generator<Member> {
+  let member = newMember()
+  for (const { entry, content } of entries) {
+    if (member.bytes - member.payloadBytes >= HEADER_RUN_BYTES) {
+      yield member
+      member = newMember()
+    }
+    addSegment(member, headerSegment(entry))
+    if (entry.sizeBytes === 0) {
+      member.entries.push(entry)
+      continue
+    }
+    const payload = new Payload(entry, content)
+    for (let offset = 0; offset < entry.sizeBytes; offset += options.chunkBytes) {
+      yield member
+      member = newMember()
+      member.chunk = { entry, offset }
+      member.payloadBytes = Math.min(options.chunkBytes, entry.sizeBytes - offset)
+      for (const segment of payload.take(member.payloadBytes)) addSegment(member, segment)
+    }
+    addSegment(member, paddingSegment(entry, content, options.sourceBytes))
+  }
+  yield member
+}
+
+function newMember(): Member {
+  return { segments: [], bytes: 0, payloadBytes: 0, entries: [] }
+}
+
+/** Ranges of the source that touch become one. */
+function addSegment(member: Member, segment: Segment): void {
+  if (segment.bytes === 0) return
+  member.bytes += segment.bytes
+  const last = member.segments.at(-1)
+  const touches = last?.sourceOffset !== undefined && last.sourceOffset + last.bytes === segment.sourceOffset
+  if (touches) last.bytes += segment.bytes
+  else member.segments.push(segment)
+}
+
+function headerSegment(entry: TarEntry): Segment {
+  const { replacementHeader } = entry
+  if (replacementHeader !== undefined) return { bytes: replacementHeader.length, data: replacementHeader }
+  return { bytes: entry.headerBytes, sourceOffset: entry.headerOffset }
+}
+
+function paddingSegment(entry: TarEntry, content: Buffer | undefined, sourceBytes: number): Segment {
+  const bytes = paddingBytes(entry.sizeBytes)
+  const sourceOffset = entry.payloadOffset + entry.payloadBytes
+  const copied = content === undefined && entry.sparse === undefined && sourceOffset + bytes <= sourceBytes
+  return copied ? { bytes, sourceOffset } : { bytes }
+}
+
+/** The logical content of an entry, taken from front to back: of a sparse file data runs and the zeros between. */
+class Payload {
+  readonly #content: Buffer | undefined
+  readonly #runs: { offset: number; bytes: number }[]
+  #run = 0
+  #sourceOffset: number
+  #position = 0
+
+  constructor(entry: TarEntry, content: Buffer | undefined) {
+    this.#content = content
+    this.#runs = entry.sparse ?? [{ offset: 0, bytes: entry.sizeBytes }]
+    this.#sourceOffset = entry.payloadOffset
+  }
+
+  *take(bytes: number): Generator<Segment> {
+    const end = this.#position + bytes
+    while (this.#position < end) {
+      const segment = this.#next(end)
+      this.#position += segment.bytes
+      yield segment
+    }
+  }
+
+  #next(end: number): Segment {
+    if (this.#content !== undefined) {
+      const data = this.#content.subarray(this.#position, end)
+      return { bytes: data.length, data }
+    }
+    const run = this.#runs[this.#run]
+    if (run === undefined) return { bytes: end - this.#position }
+    if (this.#position < run.offset) return { bytes: Math.min(run.offset, end) - this.#position }
+    const runEnd = run.offset + run.bytes
+    const bytes = Math.min(runEnd, end) - this.#position
+    if (this.#position + bytes === runEnd) this.#run++
+    const sourceOffset = this.#sourceOffset
+    this.#sourceOffset += bytes
+    return { bytes, sourceOffset }
+  }
+}

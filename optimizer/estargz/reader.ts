@@ -1,0 +1,198 @@
+/** A finished eStargz blob, read from its end: footer, TOC, and every chunk when asked. */
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { messageOf } from '../../shared/errors.ts'
+import { type Digest, digestOf } from '../image/digest.ts'
+import { NO_PREFETCH_LANDMARK, PREFETCH_LANDMARK, TOC_NAME } from '../tar/format-names.ts'
+import { BLOCK_BYTES, parseHeader } from '../tar/header.ts'
+import { FOOTER_BYTES, parseFooter } from './gzip.ts'
+import { parseToc, type Toc, type TocEntry, TocError } from './toc.ts'
+
+const gunzipBuffer = promisify(gunzip)
+
+/** Reads exactly the bytes asked for. */
+export type ReadAt = (offsetBytes: number, lengthBytes: number) => Promise<Buffer>
+
+export interface LayerToc {
+  toc: Toc
+  /** The TOC's bytes as they are in the blob. */
+  json: Buffer
+  /** Of `json`: what the layer's annotation must say. */
+  tocDigest: Digest
+  tocOffset: number
+  /** The first landmark there is; undefined when the layer has none. */
+  landmark: Landmark | undefined
+}
+
+export interface Landmark {
+  kind: 'prefetch' | 'no-prefetch'
+  /** Compressed bytes before its content. */
+  offset: number
+  /** Position among the TOC's entries. */
+  index: number
+}
+
+/** A TOC larger than this is no layer's: some two million entries. */
+const TOC_BYTES_MAX = 1024 ** 3
+
+/**
+ * @returns undefined when the blob does not end in an eStargz footer
+ * @throws {TocError} it does, but the TOC is not where or what it should be
+ */
+export async function readToc(read: ReadAt, blobBytes: number): Promise<LayerToc | undefined> {
+  const tailBytes = Math.min(FOOTER_BYTES, blobBytes)
+  const footer = parseFooter(await read(blobBytes - tailBytes, tailBytes))
+  if (footer === undefined) return undefined
+  const { tocOffset, footerBytes } = footer
+  const memberBytes = blobBytes - footerBytes - tocOffset
+  if (memberBytes <= 0) {
+    throw new TocError(
+      'TOC_MALFORMED',
+      `the footer names the offset ${tocOffset} in a blob of ${blobBytes} bytes`,
+    )
+  }
+  const json = await tocJson(await read(tocOffset, memberBytes))
+  const toc = parseToc(json)
+  return { toc, json, tocDigest: digestOf(json), tocOffset, landmark: findLandmark(toc) }
+}
+
+/** The TOC's tar entry out of its member. */
+async function tocJson(member: Buffer): Promise<Buffer> {
+  const tar = await inflate(member, TOC_BYTES_MAX).catch((cause: unknown) => {
+    throw new TocError('TOC_MALFORMED', `the TOC's gzip member cannot be read: ${messageOf(cause)}`, {
+      cause,
+    })
+  })
+  try {
+    const header = parseHeader(tar.subarray(0, BLOCK_BYTES), 0)
+    const json = tar.subarray(BLOCK_BYTES, BLOCK_BYTES + header.sizeBytes)
+    if (header.name.toString('latin1') === TOC_NAME && json.length === header.sizeBytes) return json
+  } catch (cause) {
+    throw new TocError('TOC_MALFORMED', `the TOC's member holds no tar entry: ${messageOf(cause)}`, { cause })
+  }
+  throw new TocError('TOC_MALFORMED', `the TOC's member does not hold a whole ${TOC_NAME}`)
+}
+
+async function inflate(member: Buffer, outputBytesMax: number): Promise<Buffer> {
+  return await gunzipBuffer(member, { maxOutputLength: outputBytesMax })
+}
+
+function findLandmark(toc: Toc): Landmark | undefined {
+  const index = toc.entries.findIndex(
+    ({ name }) => name === PREFETCH_LANDMARK || name === NO_PREFETCH_LANDMARK,
+  )
+  const entry = toc.entries[index]
+  if (entry === undefined) return undefined
+  return {
+    kind: entry.name === PREFETCH_LANDMARK ? 'prefetch' : 'no-prefetch',
+    offset: entry.offset ?? 0,
+    index,
+  }
+}
+
+/** A piece of a regular file: where its member lies, and where its bytes belong. */
+export interface Chunk {
+  /** Name of the file. */
+  name: string
+  offset: number
+  /** Of the compressed member. */
+  memberBytes: number
+  chunkOffset: number
+  chunkBytes: number
+  chunkDigest: Digest | undefined
+}
+
+/**
+ * The chunks of all regular files in blob order. What the TOC leaves out is filled in: a chunk without a size goes
+ * to the end of its file, a member to the next.
+ * @throws {TocError} CHUNKS_INCONSISTENT
+ */
+export function chunksOf({ toc, tocOffset }: Pick<LayerToc, 'toc' | 'tocOffset'>): Chunk[] {
+  const chunks: Chunk[] = []
+  let file: TocEntry | undefined
+  for (const entry of toc.entries) {
+    if (entry.type === 'reg') file = entry
+    const isChunk = entry.type === 'chunk' || (entry.type === 'reg' && (entry.size ?? 0) > 0)
+    if (!isChunk || file === undefined) continue
+    const { offset = 0, chunkOffset = 0 } = entry
+    const previous = chunks.at(-1)
+    if (previous !== undefined) previous.memberBytes = offset - previous.offset
+    const chunkBytes = entry.chunkSize || (file.size ?? 0) - chunkOffset
+    const { chunkDigest = entry.digest } = entry
+    chunks.push({
+      name: file.name,
+      offset,
+      memberBytes: tocOffset - offset,
+      chunkOffset,
+      chunkBytes,
+      chunkDigest,
+    })
+  }
+  requireConsistent(chunks, toc)
+  return chunks
+}
+
+/** Chunks follow each other in the blob, and those of a file cover it. */
+function requireConsistent(chunks: readonly Chunk[], toc: Toc): void {
+  const files = toc.entries.filter(({ type, size }) => type === 'reg' && (size ?? 0) > 0)
+  let next = 0
+  for (const { name, size = 0 } of files) {
+    for (let end = 0; end < size; next++) {
+      const chunk = chunks[next]
+      const follows = chunk?.name === name && chunk.chunkOffset === end && chunk.memberBytes > 0
+      if (!follows || chunk.chunkBytes <= 0 || end + chunk.chunkBytes > size) {
+        throw new TocError('CHUNKS_INCONSISTENT', `the chunks of ${name} do not cover it in order`)
+      }
+      end += chunk.chunkBytes
+    }
+  }
+}
+
+/** Header blocks of following entries may share a member with a chunk; more than this is no layer's. */
+const MEMBER_SURPLUS_BYTES_MAX = 256 * 1024 ** 2
+
+/** One chunk's content, verified. @throws {TocError} CHUNK_CORRUPT, CHUNK_UNVERIFIABLE */
+export async function readChunk(read: ReadAt, chunk: Chunk): Promise<Buffer> {
+  const where = `the chunk of ${chunk.name} at ${chunk.offset}`
+  if (chunk.chunkDigest === undefined) throw new TocError('CHUNK_UNVERIFIABLE', `${where} has no digest`)
+  let member: Buffer
+  try {
+    member = await inflate(
+      await read(chunk.offset, chunk.memberBytes),
+      chunk.chunkBytes + MEMBER_SURPLUS_BYTES_MAX,
+    )
+  } catch (cause) {
+    throw new TocError('CHUNK_CORRUPT', `${where} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+  const content = member.subarray(0, chunk.chunkBytes)
+  const found = digestOf(content)
+  if (content.length === chunk.chunkBytes && found === chunk.chunkDigest) return content
+  throw new TocError('CHUNK_CORRUPT', `${where} has ${found}, the TOC says ${chunk.chunkDigest}`)
+}
+
+/**
+ * Reads every chunk and compares chunk and file digests with the TOC's.
+ * @returns the content digest of each regular file by its name in the TOC
+ * @throws {TocError}
+ */
+export async function verifyContents(read: ReadAt, layer: LayerToc): Promise<Map<string, Digest>> {
+  const digests = new Map<string, Digest>()
+  const chunks = chunksOf(layer)
+  let next = 0
+  for (const entry of layer.toc.entries) {
+    if (entry.type !== 'reg') continue
+    const hash = createHash('sha256')
+    for (let rest = entry.size ?? 0; rest > 0; next++) {
+      const content = await readChunk(read, chunks[next] as Chunk)
+      hash.update(content)
+      rest -= content.length
+    }
+    const found: Digest = `sha256:${hash.digest('hex')}`
+    if (entry.digest !== undefined && entry.digest !== found) {
+      throw new TocError('CHUNK_CORRUPT', `${entry.name} has ${found}, the TOC says ${entry.digest}`)
+    }
+    digests.set(entry.name, found)
+  }
+  return digests
+}

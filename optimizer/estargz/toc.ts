@@ -1,0 +1,177 @@
+/**
+ * The table of contents of an eStargz blob, as objects and as JSON.
+ *
+ * @see stargz-snapshotter, docs/estargz.md, "TOC, TOCEntries and Footer"; estargz/types.go, JTOC and TOCEntry
+ */
+import { CodedError } from '../../shared/errors.ts'
+import { type Digest, digestOf } from '../image/digest.ts'
+import type { EntryType, TarEntry } from '../tar/entry.ts'
+
+export const TOC_VERSION = 1
+
+/** Fields in the order of the specification; what is zero or empty is left out. */
+export interface TocEntry {
+  /** As in the tar; bytes that are not UTF-8 appear as U+FFFD: JSON has no others. */
+  name: string
+  type: 'dir' | 'reg' | 'symlink' | 'hardlink' | 'char' | 'block' | 'fifo' | 'chunk'
+  size?: number
+  /** RFC 3339, UTC, whole seconds. */
+  modtime?: string
+  linkName?: string
+  mode?: number
+  uid?: number
+  gid?: number
+  /** On the first entry of this uid only. */
+  userName?: string
+  groupName?: string
+  /** Where the member that begins with this content lies in the blob. */
+  offset?: number
+  devMajor?: number
+  devMinor?: number
+  /** Values in base64. */
+  xattrs?: Record<string, string>
+  /** Of a regular file's whole content. */
+  digest?: Digest
+  chunkOffset?: number
+  /** Absent on the last chunk: it goes to the end of the file. */
+  chunkSize?: number
+  chunkDigest?: Digest
+}
+
+export interface Toc {
+  version: number
+  entries: TocEntry[]
+}
+
+/** A TOC cannot be read. Codes: TOC_MALFORMED, TOC_VERSION_UNSUPPORTED. */
+export class TocError extends CodedError {}
+
+/** Where the content of a regular file, or the first chunk of it, lies, and its digests. */
+export interface TocContent {
+  offset: number
+  digest: Digest
+  /** 0 for the last chunk. */
+  chunkSize: number
+  chunkDigest: Digest
+}
+
+/** Entries of a tar as those of a TOC; stateful, because owner names are told once per id. */
+export class TocEntries {
+  readonly #userNames = new Map<number, string>()
+  readonly #groupNames = new Map<number, string>()
+
+  /** @param content of a regular file that is not empty */
+  fromTar(entry: TarEntry, content?: TocContent): TocEntry {
+    const link = entry.type === 'symlink' || entry.type === 'hardlink'
+    const toc: TocEntry = { name: entry.name.toString('utf8'), type: entry.type satisfies EntryType }
+    setUnlessEmpty(toc, 'size', entry.type === 'reg' ? entry.sizeBytes : 0)
+    setUnlessEmpty(toc, 'modtime', formatModtime(entry.mtimeNanoseconds))
+    setUnlessEmpty(toc, 'linkName', link ? entry.linkName.toString('utf8') : '')
+    setUnlessEmpty(toc, 'mode', entry.mode)
+    setUnlessEmpty(toc, 'uid', entry.uid)
+    setUnlessEmpty(toc, 'gid', entry.gid)
+    setUnlessEmpty(toc, 'userName', nameIfNew(this.#userNames, entry.uid, entry.userName))
+    setUnlessEmpty(toc, 'groupName', nameIfNew(this.#groupNames, entry.gid, entry.groupName))
+    setUnlessEmpty(toc, 'offset', content?.offset ?? 0)
+    setUnlessEmpty(toc, 'devMajor', entry.devMajor)
+    setUnlessEmpty(toc, 'devMinor', entry.devMinor)
+    if (entry.xattrs.length > 0) toc.xattrs = encodeXattrs(entry.xattrs)
+    if (entry.type === 'reg') toc.digest = content?.digest ?? EMPTY_DIGEST
+    if (content === undefined) return toc
+    setUnlessEmpty(toc, 'chunkSize', content.chunkSize)
+    toc.chunkDigest = content.chunkDigest
+    return toc
+  }
+}
+
+/** A further chunk of the file before it. */
+export function chunkEntry(name: string, chunkOffset: number, content: Omit<TocContent, 'digest'>): TocEntry {
+  const { offset, chunkSize, chunkDigest } = content
+  return { name, type: 'chunk', offset, chunkOffset, ...(chunkSize === 0 ? {} : { chunkSize }), chunkDigest }
+}
+
+const EMPTY_DIGEST = digestOf('')
+
+/** Zero and empty are what an absent field means. */
+function setUnlessEmpty<Key extends keyof TocEntry>(toc: TocEntry, key: Key, value: TocEntry[Key]): void {
+  if (value !== 0 && value !== '') toc[key] = value
+}
+
+function nameIfNew(names: Map<number, string>, id: number, bytes: Buffer): string {
+  const name = bytes.toString('utf8')
+  if (name === '' || names.get(id) === name) return ''
+  names.set(id, name)
+  return name
+}
+
+function encodeXattrs(xattrs: TarEntry['xattrs']): Record<string, string> {
+  const encoded: Record<string, string> = Object.create(null)
+  for (const { name, value } of xattrs.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    encoded[name] = value.toString('base64')
+  }
+  return encoded
+}
+
+const NANOSECONDS = 1_000_000_000n
+/** RFC 3339 knows four digits of year. */
+const SECONDS_MIN = -62_135_596_800n
+const SECONDS_MAX = 253_402_300_799n
+
+/** Rounded to the nearest second, half up; empty within the epoch's first second, as the original has it. */
+export function formatModtime(nanoseconds: bigint): string {
+  if (floorDivide(nanoseconds, NANOSECONDS) === 0n) return ''
+  let seconds = floorDivide(nanoseconds + NANOSECONDS / 2n, NANOSECONDS)
+  if (seconds < SECONDS_MIN) seconds = SECONDS_MIN
+  if (seconds > SECONDS_MAX) seconds = SECONDS_MAX
+  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}Z`
+}
+
+function floorDivide(value: bigint, divisor: bigint): bigint {
+  const quotient = value / divisor
+  return value < 0n && value % divisor !== 0n ? quotient - 1n : quotient
+}
+
+const ENTRIES_PER_PIECE = 1024
+
+/** Compact JSON; nothing follows the closing brace, since readers hash all that they are given. */
+export function encodeToc(entries: readonly TocEntry[]): Buffer {
+  const pieces = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
+  for (let start = 0; start < entries.length; start += ENTRIES_PER_PIECE) {
+    const texts = entries.slice(start, start + ENTRIES_PER_PIECE).map((entry) => JSON.stringify(entry))
+    pieces.push(Buffer.from((start === 0 ? '' : ',') + texts.join(',')))
+  }
+  pieces.push(Buffer.from(']}'))
+  return Buffer.concat(pieces)
+}
+
+/** @throws {TocError} */
+export function parseToc(json: Buffer): Toc {
+  let toc: unknown
+  try {
+    toc = JSON.parse(json.toString('utf8'))
+  } catch (cause) {
+    throw new TocError('TOC_MALFORMED', 'the TOC is not JSON', { cause })
+  }
+  const { version, entries } = (toc ?? {}) as Partial<Toc>
+  if (version !== TOC_VERSION) {
+    throw new TocError(
+      'TOC_VERSION_UNSUPPORTED',
+      `the TOC has version ${String(version)}, not ${TOC_VERSION}`,
+    )
+  }
+  if (!Array.isArray(entries)) throw new TocError('TOC_MALFORMED', 'the TOC has no array "entries"')
+  for (const [index, entry] of entries.entries()) requireEntry(entry, index)
+  return toc as Toc
+}
+
+const NUMBERS = ['size', 'offset', 'chunkOffset', 'chunkSize'] as const
+
+function requireEntry(value: unknown, index: number): void {
+  const entry = (typeof value === 'object' && value !== null ? value : {}) as Partial<TocEntry>
+  const texts = typeof entry.name === 'string' && typeof entry.type === 'string'
+  const numbers = NUMBERS.every((key) => {
+    const number = entry[key] ?? 0
+    return Number.isSafeInteger(number) && number >= 0
+  })
+  if (!texts || !numbers) throw new TocError('TOC_MALFORMED', `entry ${index} of the TOC is malformed`)
+}
