@@ -106,6 +106,7 @@ export class ContainerTask {
 
 /** Null when the time is over first. */
 async function within<T>(promise: Promise<T>, milliseconds: number, signal: AbortSignal): Promise<T | null> {
+  signal.throwIfAborted()
   const over = new AbortController()
   const abort = () => over.abort()
   signal.addEventListener('abort', abort, { once: true })

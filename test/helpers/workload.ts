@@ -40,7 +40,7 @@ export class WorkloadBench {
   }
 
   /** An image of busybox and these layers on top. */
-  async image(layers: LayerFiles[], config: ContainerConfig): Promise<TestImage> {
+  async image(layers: LayerFiles[], config: ContainerConfig, name = 'test'): Promise<TestImage> {
     const { client } = this.containerd
     await client.leases.create('image', {}, new Date(Date.now() + 3600_000))
     const leased = client.underLease('image')
@@ -48,7 +48,7 @@ export class WorkloadBench {
       content: new ContainerdContentStore(leased, 'image'),
       images: new ContainerdImageStore(leased),
     }
-    const image = await putImage(stores, 'test', [busyboxFiles(), ...layers], config)
+    const image = await putImage(stores, name, [busyboxFiles(), ...layers], config)
     await client.leases.delete('image')
     return image
   }

@@ -96,6 +96,13 @@ describe('a workload that fails', { skip }, () => {
     await fails({ ...entrypoint('sh', '-c', script), signal: interruption.signal, onLine }, reason)
   })
 
+  it('because the person interrupts it before it has begun', async () => {
+    const interruption = new AbortController()
+    const reason = new InterruptedError()
+    const before = () => interruption.abort(reason)
+    await fails({ ...entrypoint('true'), signal: interruption.signal, before }, reason)
+  })
+
   it('because the notifier is killed', async () => {
     const onLine = () => {
       for (const pid of notifierPids()) process.kill(pid, 'SIGKILL')

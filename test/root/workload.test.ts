@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, afterEach, before, describe, it } from 'node:test'
-import type { TestImage } from '../helpers/busybox-image.ts'
+import type { LayerFiles, TestImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { runPaths, WorkloadBench } from '../helpers/workload.ts'
@@ -129,6 +129,17 @@ describe('a workload in containerd', { skip: skipWithoutContainerd() || skipWith
     await bench.shell(image, 'echo new > /tmp/made; rm /data/a; cat /tmp/made', { options: { user: '0' } })
     await bench.shell(image, 'ls /tmp /data')
     assert.deepEqual(bench.lines, ['/data:', 'a', 'b', 'c', 'link', '', '/tmp:'])
+  })
+
+  it('does not mind others of the same image at the same time, the unpacking included', async () => {
+    const layers: LayerFiles[] = [{ 'data/': '', 'data/a': 'a\n' }, { 'data/z': 'z\n' }]
+    const fresh = await bench.image(layers, { Env: ['PATH=/bin'] }, 'fresh')
+    const scripts = ['cat /data/a', 'cat /data/z', 'cat /data/a /data/z']
+    const runs = await Promise.all(scripts.map((script) => bench.shell(fresh, script)))
+    assert.deepEqual(
+      runs.map(({ accesses }) => runPaths(accesses).filter((path) => path.startsWith('/data'))),
+      [['/data/a'], ['/data/z'], ['/data/a', '/data/z']],
+    )
   })
 
   it('unpacks once: the snapshots outlive the run, held by the label on the config', async () => {
