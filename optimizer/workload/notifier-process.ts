@@ -182,6 +182,14 @@ export class NotifierProcess {
   async #greet(): Promise<void> {
     const greeting = this.#wait('hello')
     this.#receive()
+    const own: Hello = {
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      program: this.#options.program ?? 'optimizer',
+      pid: process.pid,
+      capabilities: {},
+    }
+    this.#send(own)
     const hello = (await greeting) as Hello
     requireSameMajor(hello)
     this.#hello = hello
@@ -192,22 +200,17 @@ export class NotifierProcess {
         `the notifier, process ${this.pid}, is in the mount namespace of the optimizer`,
       )
     }
-    const own: Hello = {
-      type: 'hello',
-      version: PROTOCOL_VERSION,
-      program: this.#options.program ?? 'optimizer',
-      pid: process.pid,
-      capabilities: {},
-    }
-    // As in `#ask`: the next wait tells better why it could not be sent.
-    await this.#connection.send(own).catch(() => undefined)
   }
 
   async #ask(message: FromOptimizer, answer: Answer['type']): Promise<Answer> {
     const waiting = this.#wait(answer)
-    // When it cannot be sent, the notifier is gone, and `waiting` rejects with the better reason.
-    this.#connection.send(message).catch(() => undefined)
+    this.#send(message)
     return await waiting
+  }
+
+  /** When it cannot be sent, the notifier is gone, and the wait for its answer rejects with the better reason. */
+  #send(message: FromOptimizer): void {
+    this.#connection.send(message).catch(() => undefined)
   }
 
   #wait(type: Answer['type']): Promise<Answer> {

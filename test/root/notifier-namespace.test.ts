@@ -6,6 +6,7 @@ import { SILENT_LOG } from '../../shared/log.ts'
 import { Overlay } from '../helpers/overlay.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { RunningProbe } from '../helpers/probe.ts'
+import { OPTIMIZER_HELLO, ProtocolClient } from '../helpers/protocol-client.ts'
 
 /** Emulates a runtime: joins the namespace, pivots into the root, waits before the workload's first access. */
 describe('a container in the namespace of the notifier', { skip: skipWithoutFanotify() }, () => {
@@ -78,6 +79,37 @@ describe('a container in the namespace of the notifier', { skip: skipWithoutFano
       probe.say('go on')
       await probe.end()
       await notifier.kill()
+    }
+  })
+
+  it('takes a notifier without a root of its own into its root, which goes on all the same', async () => {
+    const client = await ProtocolClient.start(['unshare', '--mount', '--propagation', 'slave'])
+    await client.send(OPTIMIZER_HELLO)
+    await client.until('hello')
+    const pid = client.child.pid as number
+    const verbs = ['join', `/proc/${pid}/ns/mnt`, 'pivot', overlay.merged, 'ready', 'read', '/data', 'ready']
+    const probe = new RunningProbe(verbs)
+    try {
+      assert.equal(await probe.line(), 'ready')
+      assert.deepEqual(readdirSync(`/proc/${pid}/root`).sort(), ['data', 'etc', 'probe', 'volume'])
+      await client.send({ type: 'mark', kind: 'mount', rootPid: probe.pid, reason: 'test' })
+      await client.send({ type: 'started' })
+      await client.until('started')
+      probe.say('go on')
+      assert.equal(await probe.line(), 'ready')
+      await client.send({ type: 'stop' })
+      const entries = (await client.until('stopped')).flatMap((message) =>
+        message.type === 'accesses' ? message.entries : [],
+      )
+      assert.deepEqual(
+        entries.map((entry) => [`${entry.path}`, `${entry.command}`.slice(0, 5)]),
+        [['/data', 'probe']],
+      )
+      assert.deepEqual(await client.ended(), { code: 0, signal: null })
+    } finally {
+      probe.say('go on')
+      await probe.end()
+      await client.close()
     }
   })
 })
