@@ -36,7 +36,10 @@ describe('a container in the namespace of the notifier', { skip: skipWithoutFano
       assert.equal(await probe.line(), 'ready')
       await notifier.flush()
       const paths = (phase: number) =>
-        notifier.accesses.filter((access) => access.phase === phase).map((access) => `${access.path}`)
+        notifier.accesses
+          .filter((access) => access.phase === phase)
+          // The mount point is in front when the event is read before the pivot.
+          .map((access) => overlay.inside(access.path))
       return { create: paths(0), run: paths(1) }
     } finally {
       probe.say('go on')
@@ -45,10 +48,10 @@ describe('a container in the namespace of the notifier', { skip: skipWithoutFano
     }
   }
 
-  it('is seen whole by a file system mark set before create, the runtime with the mount point in front', async () => {
+  it('is seen whole by a file system mark set before create, the runtime included', async () => {
     const mark = { kind: 'filesystem', path: Buffer.from(overlay.merged), reason: 'test' } as const
     const { create, run } = await inContainer({ beforeCreate: mark })
-    assert.deepEqual(create, [`${overlay.merged}/etc/passwd`])
+    assert.deepEqual(create, ['/etc/passwd'])
     assert.deepEqual(run, ['/etc/hosts', '/etc/passwd'])
   })
 
