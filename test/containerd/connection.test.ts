@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { type Metadata, Server, ServerCredentials, status, type UntypedHandleCall } from '@grpc/grpc-js'
+import { Metadata, Server, ServerCredentials, status, type UntypedHandleCall } from '@grpc/grpc-js'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { Connection } from '../../optimizer/containerd/connection.ts'
 import {
