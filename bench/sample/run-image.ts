@@ -36,12 +36,12 @@ export async function importImage(
   image: SampleImage,
   signal: AbortSignal,
 ): Promise<void> {
-  const tar = spawn('tar', ['-C', image.folder, '-c', '.'], { stdio: ['ignore', 'pipe', 'inherit'], signal })
-  const ctr = spawn('ctr', [...ctrOptions(daemon), 'image', 'import', '--no-unpack', '-'], {
-    stdio: [tar.stdout, 'ignore', 'pipe'],
+  const script = 'set -o pipefail; tar -C "$0" -c . | ctr "$@" image import --no-unpack -'
+  const child = spawn('bash', ['-c', script, image.folder, ...ctrOptions(daemon)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
     signal,
   })
-  const [status, errors] = await Promise.all([statusOf(ctr), text(ctr.stderr), statusOf(tar)])
+  const [status, errors] = await Promise.all([statusOf(child), text(child.stderr)])
   if (status !== 0)
     throw new CodedError('IMPORT_FAILED', `ctr image import ended with ${status}: ${errors.trim()}`)
 }
