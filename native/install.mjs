@@ -43,8 +43,12 @@ function loads(path) {
   }
 }
 
+/** What the launcher ends with when it is started without arguments: it does start, then. */
+const LAUNCHER_USAGE_STATUS = 82
+
 function prebuildWorks() {
-  return existsSync(join(PREBUILD, 'launcher')) && loads(join(PREBUILD, 'addon.node'))
+  const launcher = spawnSync(join(PREBUILD, 'launcher'), { stdio: 'ignore' })
+  return launcher.status === LAUNCHER_USAGE_STATUS && loads(join(PREBUILD, 'addon.node'))
 }
 
 /** node-gyp.js: the one npm names, npm's own copy, Debian's. */

@@ -130,6 +130,8 @@ int main(int count, char **words) {
     else if (strcmp(verb, "unlink") == 0) check(unlink(operand) == 0, operand);
     else if (strcmp(verb, "list") == 0) list(operand);
     else if (strcmp(verb, "stat") == 0) check(stat(operand, &status) == 0, operand);
+    else if (strcmp(verb, "mkdir") == 0) check(mkdir(operand, 0755) == 0, operand);
+    else if (strcmp(verb, "chdir") == 0) check(chdir(operand) == 0, operand);
     else if (strcmp(verb, "join") == 0) join(operand);
     else if (strcmp(verb, "pivot") == 0) pivot(operand);
     else if (strcmp(verb, "chroot") == 0) check(chroot(operand) == 0 && chdir("/") == 0, operand);

@@ -138,6 +138,14 @@ describe('what a file system mark on an overlay tells', { skip: skipWithoutFanot
     assert.equal(counters.deleted, 4)
   })
 
+  it('is not a file whose path is longer than the kernel tells, which is counted as missing', async () => {
+    const name = 'd'.repeat(250)
+    const deeper = Array.from({ length: 17 }, () => ['mkdir', name, 'chdir', name]).flat()
+    const { run, counters } = await watch([{ a: '' }], [...deeper, 'append', 'f', 'read', '/a'])
+    assert.deepEqual(run, ['/a o'])
+    assert.equal(counters.unresolved, 1)
+  })
+
   it('is all of 20,000 files read in one go', async () => {
     const files = Object.fromEntries(Array.from({ length: 20_000 }, (_, number) => [`many/${number}`, '']))
     const { run, counters } = await watch([files], ['burst', '/many', '20000'])
