@@ -140,10 +140,15 @@ describe('a connection', () => {
       sizeBytes: 0,
       command: null,
     } as const
-    for (let sequence = 0; sequence < 40; sequence++)
-      notifier.send({ type: 'accesses', sequence, entries: [entry] }).catch(() => undefined)
+    const sending = (async () => {
+      for (let sequence = 0; ; sequence++)
+        await notifier.send({ type: 'accesses', sequence, entries: [entry] })
+    })()
+    const refused = assert.rejects(sending, { code: 'CONNECTION_LOST' })
+    await new Promise((resolve) => setImmediate(resolve))
     await notifier.close()
     await notifier.close()
+    await refused
     await optimizer.close()
   })
 })
