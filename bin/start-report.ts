@@ -1,7 +1,7 @@
 /** What `npm start` tells a newcomer at the end. */
 import { formatBytes, formatSeconds } from '../optimizer/console.ts'
 import type { LayerResult, OptimizeResult } from '../optimizer/result.ts'
-import { formatTable } from '../optimizer/summary.ts'
+import { formatTable } from '../optimizer/table.ts'
 
 export function formatReport(result: OptimizeResult, layerTitles: string[]): string {
   return `${[
@@ -37,12 +37,12 @@ function title(text: string): string {
 }
 
 function layerTable(layers: LayerResult[], titles: string[]): string[] {
-  const head = ['layer', 'before', 'after', 'files', 'moved to the front', 'their content', 'fetched first']
+  const head = ['layer', 'before', 'after', 'entries', 'moved to the front', 'their content', 'fetched first']
   const rows = layers.map((layer) => row(titles[layer.index] ?? String(layer.index), layer))
   const all = {
     source: { sizeBytes: sum(layers, (layer) => layer.source.sizeBytes) },
     target: { sizeBytes: sum(layers, (layer) => layer.target.sizeBytes) },
-    files: sum(layers, (layer) => layer.files),
+    entries: sum(layers, (layer) => layer.entries),
     prioritizedFiles: sum(layers, (layer) => layer.prioritizedFiles),
     prioritizedBytes: sum(layers, (layer) => layer.prioritizedBytes),
     hotZoneBytes: sum(layers, (layer) => layer.hotZoneBytes),
@@ -50,7 +50,7 @@ function layerTable(layers: LayerResult[], titles: string[]): string[] {
   return formatTable(head, [...rows, row('all', all)])
 }
 
-type Figures = Pick<LayerResult, 'files' | 'prioritizedFiles' | 'prioritizedBytes' | 'hotZoneBytes'> & {
+type Figures = Pick<LayerResult, 'entries' | 'prioritizedFiles' | 'prioritizedBytes' | 'hotZoneBytes'> & {
   source: { sizeBytes: number }
   target: { sizeBytes: number }
 }
@@ -60,7 +60,7 @@ function row(name: string, layer: Figures): string[] {
     name,
     formatBytes(layer.source.sizeBytes),
     formatBytes(layer.target.sizeBytes),
-    String(layer.files),
+    String(layer.entries),
     `${layer.prioritizedFiles} files`,
     formatBytes(layer.prioritizedBytes),
     formatBytes(layer.hotZoneBytes),
