@@ -1,0 +1,92 @@
+import { PreconditionError } from '../../shared/errors.ts'
+import { formatBytes } from '../console.ts'
+import { Containerd } from '../containerd/client.ts'
+import type { Descriptor } from '../image/descriptor.ts'
+import { type InspectedLayer, type Inspection, inspectImage, layerToc } from '../inspect.ts'
+import { ContainerdContentStore, ContainerdImageStore } from '../store/containerd.ts'
+import { type ResolvedImage, resolveImage } from '../store/resolve.ts'
+import type { ContentStore } from '../store/store.ts'
+import { formatTable } from '../table.ts'
+import type { Command } from './command.ts'
+import {
+  addContainerdOptions,
+  addOutputOptions,
+  addPlatformOption,
+  containerdOptions,
+  platformOption,
+  positional,
+  single,
+} from './common-options.ts'
+import { integerBetween } from './values.ts'
+
+export const inspectCommand: Command = {
+  usage: 'inspect <image>',
+  describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
+  builder: (yargs) =>
+    addOutputOptions(addContainerdOptions(addPlatformOption(yargs)))
+      .positional('image', { type: 'string', describe: 'image in containerd' })
+      .option('toc', {
+        type: 'string',
+        describe: 'print the TOC of this layer (0 = lowest) as it is in the blob',
+      }),
+
+  async run(argv) {
+    const { address, namespace } = containerdOptions(argv)
+    const name = positional(argv, 'image')
+    const platform = platformOption(argv)
+    const tocLayer = single(argv, 'toc')
+    const containerd = await Containerd.connect(address, namespace)
+    try {
+      // Nothing is written: no ingest ever bears this name.
+      const content = new ContainerdContentStore(containerd, 'inspect')
+      const image = await resolveImage(new ContainerdImageStore(containerd), content, name, platform)
+      if (tocLayer !== undefined) return await tocText(content, image, tocLayer)
+      const inspection = await inspectImage(content, image)
+      return argv.json === true ? `${JSON.stringify(inspection, null, 2)}\n` : formatInspection(inspection)
+    } finally {
+      containerd.close()
+    }
+  },
+}
+
+async function tocText(content: ContentStore, image: ResolvedImage, option: string): Promise<string> {
+  const { layers } = image.manifest
+  const index = integerBetween('toc', option, 0, Math.max(0, layers.length - 1))
+  const layer = layers[index] as Descriptor | undefined
+  const found = layer === undefined ? undefined : await layerToc(content, layer)
+  if (found === undefined)
+    throw new PreconditionError('TOC_ABSENT', `layer ${index} of ${image.name} has no TOC: it is not eStargz`)
+  return found.json.toString('utf8')
+}
+
+function formatInspection(inspection: Inspection): string {
+  const rows = inspection.layers.map(layerRow)
+  const head = ['layer', 'format', 'size', 'entries', 'landmark', 'files first', 'bytes first', 'TOC digest']
+  return [
+    `${inspection.name} (${inspection.platform})`,
+    `digest ${inspection.digest}`,
+    ...formatTable(head, rows),
+    ...inspection.layers.flatMap(warningLines),
+    '',
+  ].join('\n')
+}
+
+function layerRow({ index, format, sizeBytes, toc }: InspectedLayer): string[] {
+  const start = [String(index), format, formatBytes(sizeBytes)]
+  if (toc === null) return [...start, '-', '-', '-', '-', '-']
+  return [
+    ...start,
+    String(toc.entries),
+    toc.landmark ?? 'none',
+    String(toc.prioritizedFiles),
+    formatBytes(toc.hotZoneBytes),
+    `${toc.digest.slice(0, 19)}… ${toc.annotatedDigest === toc.digest ? 'annotated' : 'NOT ANNOTATED'}`,
+  ]
+}
+
+function warningLines({ index, toc }: InspectedLayer): string[] {
+  if (toc === null || toc.annotatedDigest === toc.digest) return []
+  return toc.annotatedDigest === null
+    ? [`layer ${index}: the manifest does not annotate the TOC's digest, so clients will not pull it lazily`]
+    : [`layer ${index}: the manifest promises the TOC ${toc.annotatedDigest}, the blob has ${toc.digest}`]
+}

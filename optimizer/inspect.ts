@@ -1,0 +1,124 @@
+/** What a finished image is, layer by layer: from its documents and the ends of its blobs, nothing is unpacked. */
+import { TOC_DIGEST_ANNOTATION } from './convert/layer.ts'
+import { type LayerToc, readToc } from './estargz/reader.ts'
+import type { Descriptor } from './image/descriptor.ts'
+import type { Digest } from './image/digest.ts'
+import { formatPlatform } from './image/platform.ts'
+import type { ResolvedImage } from './store/resolve.ts'
+import type { ContentStore } from './store/store.ts'
+
+export const INSPECTION_SCHEMA_VERSION = 1
+
+export interface Inspection {
+  schemaVersion: typeof INSPECTION_SCHEMA_VERSION
+  name: string
+  /** What the name points at. */
+  digest: Digest
+  manifestDigest: Digest
+  platform: string
+  layers: InspectedLayer[]
+}
+
+export interface InspectedLayer {
+  index: number
+  digest: Digest
+  mediaType: string
+  sizeBytes: number
+  format: 'estargz' | 'gzip' | 'zstd' | 'tar'
+  /** null for every format but eStargz. */
+  toc: InspectedToc | null
+}
+
+export interface InspectedToc {
+  /** Computed from the blob. */
+  digest: Digest
+  /** As the manifest's annotation promises it to clients; null when it is absent: they will not pull lazily. */
+  annotatedDigest: string | null
+  /** Where the TOC's member begins. */
+  offsetBytes: number
+  entries: number
+  landmark: 'prefetch' | 'no-prefetch' | null
+  /** Regular files before the landmark, and their content in bytes; 0 without a prefetch landmark. */
+  prioritizedFiles: number
+  prioritizedBytes: number
+  /** Compressed bytes before the landmark. */
+  hotZoneBytes: number
+}
+
+export async function inspectImage(content: ContentStore, image: ResolvedImage): Promise<Inspection> {
+  const layers: InspectedLayer[] = []
+  for (const [index, layer] of image.manifest.layers.entries())
+    layers.push(await inspectLayer(content, layer, index))
+  return {
+    schemaVersion: INSPECTION_SCHEMA_VERSION,
+    name: image.name,
+    digest: image.root.digest,
+    manifestDigest: image.descriptor.digest,
+    platform: formatPlatform(image.platform),
+    layers,
+  }
+}
+
+/** The TOC of a layer, or undefined when it has none. @throws {TocError} */
+export async function layerToc(content: ContentStore, layer: Descriptor): Promise<LayerToc | undefined> {
+  const { sizeBytes } = await content.info(layer.digest)
+  return await readToc(
+    (offsetBytes, lengthBytes) => readRange(content, layer.digest, offsetBytes, lengthBytes),
+    sizeBytes,
+  )
+}
+
+async function inspectLayer(
+  content: ContentStore,
+  layer: Descriptor,
+  index: number,
+): Promise<InspectedLayer> {
+  const found = await layerToc(content, layer)
+  const format = found === undefined ? await formatOf(content, layer) : 'estargz'
+  const { digest, mediaType, size } = layer
+  return {
+    index,
+    digest,
+    mediaType,
+    sizeBytes: size,
+    format,
+    toc: found === undefined ? null : inspectToc(layer, found),
+  }
+}
+
+function inspectToc(layer: Descriptor, { toc, tocDigest, tocOffset, landmark }: LayerToc): InspectedToc {
+  const hot = landmark?.kind === 'prefetch' ? toc.entries.slice(0, landmark.index) : []
+  const files = hot.filter((entry) => entry.type === 'reg')
+  return {
+    digest: tocDigest,
+    annotatedDigest: layer.annotations?.[TOC_DIGEST_ANNOTATION] ?? null,
+    offsetBytes: tocOffset,
+    entries: toc.entries.filter((entry) => entry.type !== 'chunk').length,
+    landmark: landmark?.kind ?? null,
+    prioritizedFiles: files.length,
+    prioritizedBytes: files.reduce((sum, entry) => sum + (entry.size ?? 0), 0),
+    hotZoneBytes: landmark?.kind === 'prefetch' ? landmark.offset : 0,
+  }
+}
+
+const MAGIC_BYTES = 4
+const ZSTD_MAGIC = 0xfd2fb528
+const GZIP_MAGIC = 0x1f8b
+
+async function formatOf(content: ContentStore, layer: Descriptor): Promise<'gzip' | 'zstd' | 'tar'> {
+  if (layer.size < MAGIC_BYTES) return 'tar'
+  const head = await readRange(content, layer.digest, 0, MAGIC_BYTES)
+  if (head.readUInt16BE(0) === GZIP_MAGIC) return 'gzip'
+  return head.readUInt32LE(0) === ZSTD_MAGIC ? 'zstd' : 'tar'
+}
+
+async function readRange(
+  content: ContentStore,
+  digest: Digest,
+  offsetBytes: number,
+  lengthBytes: number,
+): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of content.read(digest, { offsetBytes, lengthBytes })) pieces.push(piece)
+  return Buffer.concat(pieces)
+}

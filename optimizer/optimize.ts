@@ -1,0 +1,142 @@
+/** The main job: from a name in containerd to a new name in containerd. The whole story on one screen. */
+import type { AccessRecord } from '../shared/record.ts'
+import type { Console } from './console.ts'
+import { Containerd } from './containerd/client.ts'
+import { type ConversionProgress, convertImage } from './convert/image.ts'
+import type { ConversionOptions } from './convert/options.ts'
+import { requireReadableLayer } from './image/manifest.ts'
+import { formatPlatform, type Platform } from './image/platform.ts'
+import { withOpenLayers } from './open-layers.ts'
+import { LayerIndex } from './record/layer-index.ts'
+import { prioritizedFiles } from './record/prioritized-files.ts'
+import { makeRecord, requireUsableRecord, requireWorkloadPlatform, writeRecordFile } from './recording.ts'
+import { type OptimizeResult, optimizeResult } from './result.ts'
+import { Stages } from './stages.ts'
+import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
+import { type ResolvedImage, resolveImage } from './store/resolve.ts'
+import { packageVersion } from './version.ts'
+import type { WorkloadOptions } from './workload/options.ts'
+import { requirePrivilege } from './workload/privilege.ts'
+import { type Run, withRun } from './workload/run.ts'
+import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
+import { unpackImage } from './workload/unpack.ts'
+
+export interface OptimizeRequest {
+  source: string
+  target: string
+  containerd: { address: string; namespace: string }
+  platform: Platform
+  snapshotter: string
+  /** null: convert in source order without running anything. */
+  workload: WorkloadOptions | null
+  /** Where the record is written, or null. */
+  recordOut: string | null
+  conversion: ConversionOptions
+}
+
+export interface OptimizeContext {
+  console: Console
+  signal: AbortSignal
+}
+
+/** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
+export async function optimize(request: OptimizeRequest, context: OptimizeContext): Promise<OptimizeResult> {
+  const { console: log } = context
+  if (request.workload !== null) {
+    requirePrivilege()
+    requireWorkloadPlatform(request.platform)
+  }
+  const containerd = await Containerd.connect(request.containerd.address, request.containerd.namespace)
+  try {
+    const { version } = packageVersion()
+    const { snapshotter } = request
+    return await withRun({ containerd, version, snapshotter, log }, (run) =>
+      optimizeIn(run, request, context),
+    )
+  } finally {
+    containerd.close()
+  }
+}
+
+async function optimizeIn(
+  run: Run,
+  request: OptimizeRequest,
+  context: OptimizeContext,
+): Promise<OptimizeResult> {
+  const stages = new Stages(context.console)
+  const content = new ContainerdContentStore(run.containerd, run.id)
+  const images = new ContainerdImageStore(run.containerd)
+
+  const image = await stages.run('resolve', request.source, () =>
+    resolveImage(images, content, request.source, request.platform),
+  )
+  for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+  const workloadRun =
+    request.workload === null ? null : await record(run, image, request.workload, { ...context, stages })
+
+  return await withOpenLayers({ content, image, signal: context.signal, stages }, async (layers) => {
+    let accesses: AccessRecord | null = null
+    if (workloadRun !== null) {
+      accesses = makeRecord(
+        workloadRun,
+        image,
+        new LayerIndex(layers.map((layer) => layer.entries)),
+        context.console,
+      )
+      if (request.recordOut !== null) writeRecordFile(request.recordOut, accesses)
+      requireUsableRecord(accesses)
+    }
+    const { descriptor, manifest } = image
+    const converted = await stages.run('convert', `${layers.length} layers to eStargz`, () =>
+      convertImage({
+        content,
+        source: image,
+        layers,
+        prioritized: prioritizedFiles(accesses?.entries ?? [], descriptor.digest, manifest.layers.length),
+        options: request.conversion,
+        signal: context.signal,
+        onProgress: (progress) => context.console.live(progressText(progress)),
+      }),
+    )
+    context.console.endLive()
+    context.signal.throwIfAborted()
+    await stages.run('publish', request.target, () =>
+      images.put({ name: request.target, target: converted.target, labels: {} }),
+    )
+    return optimizeResult({
+      source: image,
+      targetName: request.target,
+      record: accesses,
+      converted,
+      level: request.conversion.compressionLevel,
+      stages: stages.times,
+    })
+  })
+}
+
+/** Unpacks the image where it is not unpacked yet, and runs it. */
+async function record(
+  run: Run,
+  image: ResolvedImage,
+  options: WorkloadOptions,
+  { console: log, signal, stages }: OptimizeContext & { stages: Stages },
+): Promise<WorkloadRun> {
+  const { manifest, config, name } = image
+  const chainId = await stages.run('unpack', options.snapshotter, () =>
+    unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
+  )
+  return await stages.run('record', `${name} (${formatPlatform(image.platform)})`, () =>
+    runWorkload(run, {
+      image: { name, config },
+      chainId,
+      options,
+      output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
+      signal,
+    }),
+  )
+}
+
+function progressText({ layer, layers, doneBytes, totalBytes }: ConversionProgress): string {
+  const percent = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100)
+  return `converting layer ${layer + 1} of ${layers}: ${percent} %`
+}

@@ -1,0 +1,149 @@
+/** The program as users run it, against a private containerd: images in, a command line, images out. For root tests. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ImageConfig, Manifest } from '../../optimizer/image/manifest.ts'
+import type { OptimizeResult } from '../../optimizer/result.ts'
+import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
+import type { ContentStore, ImageStore } from '../../optimizer/store/store.ts'
+import { openContainerd, type TestContainerd } from './containerd.ts'
+import { leftovers } from './leftovers.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
+
+export interface Finished {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+export class OptimizerBench {
+  readonly containerd: TestContainerd
+  /** Where the program puts its temporary files; empty when nothing is left behind. */
+  readonly temporaryFolder: string
+
+  private constructor(containerd: TestContainerd, temporaryFolder: string) {
+    this.containerd = containerd
+    this.temporaryFolder = temporaryFolder
+  }
+
+  static async open(): Promise<OptimizerBench> {
+    return new OptimizerBench(await openContainerd(), mkdtempSync(join(tmpdir(), 'optimizer-bench-')))
+  }
+
+  async close(): Promise<void> {
+    await this.containerd.stop()
+    rmSync(this.temporaryFolder, { recursive: true, force: true })
+  }
+
+  /** Stores to read from. */
+  get stores(): { content: ContentStore; images: ImageStore } {
+    const { client } = this.containerd
+    return { content: new ContainerdContentStore(client, 'test'), images: new ContainerdImageStore(client) }
+  }
+
+  /** Stores to write to: whatever `write` makes is held until an image holds it. */
+  async withStores<T>(
+    write: (stores: { content: ContentStore; images: ImageStore }) => Promise<T>,
+  ): Promise<T> {
+    const { client } = this.containerd
+    await client.leases.create('test-images', {}, new Date(Date.now() + 3600_000))
+    try {
+      const leased = client.underLease('test-images')
+      return await write({
+        content: new ContainerdContentStore(leased, 'test'),
+        images: new ContainerdImageStore(leased),
+      })
+    } finally {
+      await client.leases.delete('test-images')
+    }
+  }
+
+  spawn(args: string[], environment: Record<string, string> = {}): ChildProcess {
+    const { address, namespace } = this.containerd.daemon
+    return spawn(process.execPath, [PROGRAM, ...args], {
+      env: {
+        ...process.env,
+        CONTAINERD_ADDRESS: address,
+        CONTAINERD_NAMESPACE: namespace,
+        TMPDIR: this.temporaryFolder,
+        ...environment,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  }
+
+  async run(args: string[], environment: Record<string, string> = {}): Promise<Finished> {
+    return await finished(this.spawn(args, environment))
+  }
+
+  /** Runs `optimize --json`, which must succeed. */
+  async optimize(source: string, target: string, options: string[]): Promise<OptimizeResult> {
+    const { code, stdout, stderr } = await this.run(['optimize', source, target, '--json', ...options])
+    if (code !== 0) throw new Error(`optimizer ended with ${code}:\n${stderr}`)
+    return JSON.parse(stdout)
+  }
+
+  /** Manifest and config of an image whose name points at a manifest. */
+  async documents(name: string): Promise<{ manifest: Manifest; config: ImageConfig; indexed: boolean }> {
+    const { target } = await this.stores.images.get(name)
+    let manifest = JSON.parse((await this.blob(target.digest)).toString())
+    const indexed = manifest.manifests !== undefined
+    if (indexed) manifest = JSON.parse((await this.blob(manifest.manifests[0].digest)).toString())
+    return { manifest, config: JSON.parse((await this.blob(manifest.config.digest)).toString()), indexed }
+  }
+
+  async blob(digest: string): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of this.stores.content.read(digest as `sha256:${string}`)) pieces.push(piece)
+    return Buffer.concat(pieces)
+  }
+
+  /** What runs have left, temporary files included. */
+  async leftovers(): Promise<string[]> {
+    const files = readdirSync(this.temporaryFolder).map((name) => `file ${name}`)
+    return [...(await leftovers(this.containerd.client)), ...files]
+  }
+
+  /** One of containerd's own tools (`ctr`, `ctr-remote`) on this containerd; its stdout. */
+  tool(command: string, args: string[]): string {
+    const { address, namespace } = this.containerd.daemon
+    const { status, stdout, stderr, error } = spawnSync(
+      command,
+      ['--address', address, '--namespace', namespace, ...args],
+      {
+        encoding: 'utf8',
+        maxBuffer: 256 * 1024 * 1024,
+      },
+    )
+    if (error) throw error
+    if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stderr}`)
+    return stdout
+  }
+}
+
+export async function finished(child: ChildProcess): Promise<Finished> {
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const [code] = await once(child, 'close')
+  return { code: code as number | null, stdout, stderr }
+}
+
+/** Resolves when the child's stderr has said this. Rejects when it ends before. */
+export async function says(child: ChildProcess, pattern: RegExp): Promise<void> {
+  let text = ''
+  for await (const piece of child.stderr ?? []) {
+    text += piece
+    if (pattern.test(text)) return
+  }
+  throw new Error(`the program ended before it said ${pattern}:\n${text}`)
+}
