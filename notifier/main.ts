@@ -83,6 +83,10 @@ function capabilities(): Capabilities {
 }
 
 async function main(): Promise<void> {
+  if (process.argv[2] === '--version') {
+    process.stdout.write(`${program()}\n`)
+    return
+  }
   // Ctrl-C goes to the whole foreground group; the optimizer decides when this process ends.
   process.on('SIGINT', () => undefined)
   const where = parseArguments(process.argv.slice(2))
