@@ -1,0 +1,167 @@
+/** What npm publishes: packed, installed into an empty prefix, and run from there. */
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+const prebuilds = `prebuilds/linux-${process.arch}`
+
+describe('the package', () => {
+  let folder: string
+  let tarball: string
+  let contents: string[]
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'optimizer-package-'))
+    const clone = copyOfClone(join(folder, 'clone'))
+    tarball = pack(clone, folder, [])
+    contents = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map((path) => path.replace(/^package\//, ''))
+  })
+
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('holds both programs, what they run, and the addon and launcher for this machine', () => {
+    const expected = [
+      'bin/optimizer',
+      'bin/notifier',
+      'dist/optimizer/main.js',
+      'dist/notifier/main.js',
+      `${prebuilds}/addon.node`,
+      `${prebuilds}/launcher`,
+    ]
+    for (const path of [
+      ...expected,
+      'native/binding.gyp',
+      'native/install.mjs',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'docs/protocol.md',
+    ])
+      assert.ok(contents.includes(path), path)
+  })
+
+  it('holds no tests, benchmarks, TypeScript, caches or build folders', () => {
+    const unwanted = contents.filter((path) =>
+      /^(test|bench|dist\/(test|bench|bin)|node_modules|native\/build|\.)|\.(ts|map|log)$/.test(path),
+    )
+    assert.deepEqual(unwanted, [])
+  })
+
+  it('names no folder of the machine that it was packed on', () => {
+    const unpacked = join(folder, 'unpacked')
+    mkdirSync(unpacked)
+    execFileSync('tar', ['-xzf', tarball, '-C', unpacked])
+    const named = [root, folder].flatMap((path) => grep(path.replace(/\/$/, ''), unpacked))
+    assert.deepEqual(named, [])
+  })
+
+  it('is installed and run without a compiler', () => {
+    const prefix = join(folder, 'prefix')
+    install(tarball, prefix, pathWithoutCompiler(join(folder, 'commands')))
+    assertRuns(prefix)
+    const installed = join(prefix, 'lib', 'node_modules', '@hotlayer', 'optimizer')
+    accessSync(join(installed, prebuilds, 'launcher'), constants.X_OK)
+    assert.ok(!readdirSync(join(installed, 'native')).includes('build'), 'nothing was built')
+  })
+
+  it('is built from source where the prebuild is missing', () => {
+    const unpacked = join(folder, 'without-prebuilds')
+    mkdirSync(unpacked)
+    execFileSync('tar', ['-xzf', tarball, '-C', unpacked, '--exclude=package/prebuilds'])
+    const prefix = join(folder, 'built-prefix')
+    install(pack(join(unpacked, 'package'), unpacked, ['--ignore-scripts']), prefix, process.env.PATH ?? '')
+    assertRuns(prefix)
+    const release = join(
+      prefix,
+      'lib',
+      'node_modules',
+      '@hotlayer',
+      'optimizer',
+      'native',
+      'build',
+      'Release',
+    )
+    accessSync(join(release, 'launcher'), constants.X_OK)
+  })
+})
+
+/** The clone, so that packing leaves nothing in the one at work; node_modules is only linked. */
+function copyOfClone(target: string): string {
+  const left = ['node_modules', 'prebuilds', '.git', '.cache'].map((name) => join(root, name))
+  cpSync(root, target, { recursive: true, preserveTimestamps: true, filter: (path) => !left.includes(path) })
+  symlinkSync(join(root, 'node_modules'), join(target, 'node_modules'))
+  return target
+}
+
+function pack(source: string, target: string, options: string[]): string {
+  execFileSync('npm', ['pack', '--pack-destination', target, ...options], {
+    cwd: source,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  return join(target, `hotlayer-optimizer-${version}.tgz`)
+}
+
+function install(tarball: string, prefix: string, path: string): void {
+  const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
+  execFileSync('npm', ['install', '--global', '--prefix', prefix, ...quiet, tarball], {
+    env: { ...process.env, PATH: path },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+}
+
+function assertRuns(prefix: string): void {
+  const run = (program: string, option: string) => {
+    const { status, stdout, stderr } = spawnSync(join(prefix, 'bin', program), [option], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+    return stdout
+  }
+  assert.match(run('optimizer', '--version'), new RegExp(`${version}[^]*libdeflate`))
+  assert.match(run('optimizer', '--help'), /optimizer optimize <source> <target>/)
+  assert.match(run('notifier', '--version'), new RegExp(version))
+}
+
+/** A PATH of Node, npm and the shell that npm runs scripts with. */
+function pathWithoutCompiler(folder: string): string {
+  mkdirSync(folder)
+  for (const command of ['node', 'npm', 'sh', 'env'])
+    symlinkSync(realpathSync(find(command)), join(folder, command))
+  return folder
+}
+
+function find(command: string): string {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    try {
+      accessSync(join(folder, command), constants.X_OK)
+      return join(folder, command)
+    } catch {
+      // Further on.
+    }
+  }
+  throw new Error(`${command} is not on PATH`)
+}
+
+/** Files below a folder that contain a text. */
+function grep(text: string, folder: string): string[] {
+  const { stdout } = spawnSync('grep', ['-rlF', '-e', text, folder], { encoding: 'utf8' })
+  return stdout.split('\n').filter((line) => line !== '')
+}
