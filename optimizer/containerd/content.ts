@@ -114,11 +114,12 @@ export class Ingest {
     this.#call.on('end', () => this.#close(undefined))
   }
 
-  /** Resolves when few enough bytes are on their way. */
+  /** Resolves when few enough bytes are on their way; the memory is the caller's again then. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length; start += MESSAGE_BYTES) {
-      const piece = bytes.subarray(start, start + MESSAGE_BYTES)
-      this.#send(WriteAction.WRITE, { data: Buffer.from(piece.buffer, piece.byteOffset, piece.length) })
+      // A copy: a message waits in the channel's queue, as an object, while the caller fills its memory anew.
+      const piece = Buffer.from(bytes.subarray(start, start + MESSAGE_BYTES))
+      this.#send(WriteAction.WRITE, { data: piece })
       this.#sentBytes += piece.length
       await this.#until(() => this.#sentBytes - this.#acknowledgedBytes <= WINDOW_BYTES)
     }

@@ -13,7 +13,7 @@ export interface BlobInfo {
 
 /** A blob on its way into the store. Ends with exactly one of `commit` and `abort`. */
 export interface BlobWriter {
-  /** Resolves when the store has taken the bytes: awaiting it is the back-pressure. */
+  /** Resolves when the store has taken the bytes: awaiting it is the back-pressure, and the memory may be reused then. */
   write(bytes: Uint8Array): Promise<void>
   /**
    * The blob appears under its digest, whole. A blob that is there already counts as written (its labels are merged).
