@@ -24,6 +24,7 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
       'parse-numbers': false,
       'parse-positional-numbers': false,
     })
+    .locale('en')
     .version(false)
     .option('version', {
       type: 'boolean',
@@ -38,7 +39,7 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     .epilogue(EXIT_CODES)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError('USAGE', message)
+      throw error ?? new UsageError('USAGE', `${message.replaceAll('\n', ' ')} (--help shows how)`)
     })
   for (const command of COMMANDS) {
     parser = parser.command(

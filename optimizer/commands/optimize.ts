@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Argv } from 'yargs'
+import { compressionEngine } from '../../native/compression.ts'
 import { UsageError } from '../../shared/errors.ts'
 import { CHUNK_BYTES_DEFAULT, COMPRESSION_LEVEL_DEFAULT } from '../convert/options.ts'
 import { type OptimizeRequest, optimize } from '../optimize.ts'
@@ -170,7 +171,7 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
         'estargz-compression-level',
         single(argv, 'estargz-compression-level') ?? String(COMPRESSION_LEVEL_DEFAULT),
         1,
-        12,
+        compressionEngine().levelMax,
       ),
       chunkBytes: chunkBytes(single(argv, 'estargz-chunk-size')),
       workers: integerBetween(
