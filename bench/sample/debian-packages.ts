@@ -1,6 +1,6 @@
 /** Debian packages of the machine's own release, as files: resolved by apt as if nothing were installed. */
 import { spawn } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
@@ -19,39 +19,32 @@ export async function downloadPackages(
   folder: string,
   context: { log: Log; signal: AbortSignal },
 ): Promise<string[][]> {
-  const apt = new Apt(folder, context.signal)
+  const apt = new Apt(folder, context)
   await apt.prepare()
-  try {
-    await apt.install(['--download-only'], sets.flat())
-  } catch (error) {
-    if (!(error instanceof PreconditionError) || error.code !== 'APT_FAILED') throw error
-    context.log.info('apt could not do it with the package lists it has: running apt-get update')
-    // A third party's repository may be out of reach; the second attempt decides.
-    await apt.run(['update']).catch(() => {})
-    await apt.install(['--download-only'], sets.flat())
-  }
-  const archives: string[][] = []
   // A smaller set may be resolved with another choice among alternatives: the whole decides what there is.
-  const left = new Set(await apt.archivesOf(sets.flat()))
+  const left = new Set(await apt.closureOf(sets.flat()))
+  const added: string[][] = []
   for (let end = 1; end <= sets.length; end++) {
-    const closure = await apt.archivesOf(sets.slice(0, end).flat())
-    const added = closure.filter((name) => left.delete(name))
-    archives.push(added.map((name) => join(folder, name)))
+    const closure = await apt.closureOf(sets.slice(0, end).flat())
+    added.push(closure.filter((name) => left.delete(name)))
   }
-  return archives
+  const archives = await apt.download(added.flat())
+  return added.map((names) => names.map((name) => archives.get(name) ?? ''))
 }
 
 class Apt {
   readonly #folder: string
   readonly #signal: AbortSignal
+  readonly #log: Log
 
-  constructor(folder: string, signal: AbortSignal) {
+  constructor(folder: string, context: { log: Log; signal: AbortSignal }) {
     this.#folder = folder
-    this.#signal = signal
+    this.#signal = context.signal
+    this.#log = context.log
   }
 
   async prepare(): Promise<void> {
-    await mkdir(join(this.#folder, 'partial'), { recursive: true })
+    await mkdir(this.#folder, { recursive: true })
     await writeFile(this.#status, '')
   }
 
@@ -60,29 +53,44 @@ class Apt {
     return join(this.#folder, 'status')
   }
 
-  install(options: string[], packages: string[]): Promise<string> {
-    const privateFiles = [
-      `Dir::State::status=${this.#status}`,
-      `Dir::Cache::archives=${this.#folder}`,
-      'Debug::NoLocking=1',
-    ]
-    const settings = privateFiles.flatMap((setting) => ['-o', setting])
-    return this.run([...settings, '--no-install-recommends', ...options, 'install', ...packages])
+  /** Names of the packages that installing these on an empty system would take. */
+  async closureOf(packages: string[]): Promise<string[]> {
+    const settings = ['-o', `Dir::State::status=${this.#status}`, '-o', 'Debug::NoLocking=1']
+    // Lines as: Inst bash (5.2.15-2+b7 Debian:12/stable [amd64])
+    const output = await this.run([
+      ...settings,
+      '--no-install-recommends',
+      '--simulate',
+      'install',
+      ...packages,
+    ])
+    return [...output.matchAll(/^Inst (\S+)/gm)].map((match) => match[1] ?? '')
   }
 
-  /** File names of the archives that installing these on an empty system would take. */
-  async archivesOf(packages: string[]): Promise<string[]> {
-    // Lines as: 'http://…/pool/…/bash_5.2.15-2+b7_amd64.deb' bash_5.2.15-2+b7_amd64.deb 1490468 SHA256:…
-    // In a folder of its own nothing is there yet, so that every archive is listed.
-    const listing = new Apt(join(this.#folder, 'listing'), this.#signal)
-    await listing.prepare()
-    const output = await listing.install(['--print-uris'], packages)
-    return [...output.matchAll(/^'[^']+' (\S+\.deb) \d+/gm)].map((match) => match[1] ?? '')
+  /** Archives by the names of their packages. */
+  async download(packages: string[]): Promise<Map<string, string>> {
+    await this.run(['download', ...packages])
+    const archives = (await readdir(this.#folder)).filter((name) => name.endsWith('.deb'))
+    return new Map(archives.map((archive) => [archive.split('_')[0] ?? '', join(this.#folder, archive)]))
   }
 
+  /** Runs apt-get; where that fails, once more with fresh package lists. */
   async run(args: string[]): Promise<string> {
+    try {
+      return await this.#once(args)
+    } catch (error) {
+      if (!(error instanceof PreconditionError) || error.code !== 'APT_FAILED') throw error
+      this.#log.info('apt could not do it with the package lists it has: running apt-get update')
+      // A third party's repository may be out of reach; the second attempt decides.
+      await this.#once(['update']).catch(() => {})
+      return await this.#once(args)
+    }
+  }
+
+  async #once(args: string[]): Promise<string> {
     const options = ['-y', '-o', 'DPkg::Lock::Timeout=300', '-o', 'APT::Sandbox::User=root']
     const child = spawn('apt-get', [...options, ...args], {
+      cwd: this.#folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
       signal: this.#signal,
