@@ -71,6 +71,11 @@ async function optimizeIn(
     resolveImage(images, content, request.source, request.platform),
   )
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+  const others = (image.index?.manifests.length ?? 1) - 1
+  if (others > 0)
+    context.console.info(
+      `the result leaves out ${others} other manifests of the index (platforms, attestations)`,
+    )
   const workloadRun =
     request.workload === null ? null : await record(run, image, request.workload, { ...context, stages })
 
