@@ -16,7 +16,7 @@ export function formatReport(result: OptimizeResult, layerTitles: string[]): str
     '',
     title('The time'),
     ...formatTable(
-      ['stage', 'seconds'],
+      ['stage', 'time'],
       result.stages.map(({ name, seconds }) => [name, formatSeconds(seconds)]),
     ),
     '',
@@ -25,7 +25,7 @@ export function formatReport(result: OptimizeResult, layerTitles: string[]): str
     '',
     '  ctr image pull docker.io/library/python:3.12',
     '  bin/optimizer optimize docker.io/library/python:3.12 registry.example.com/me/python:3.12-esgz \\',
-    '    --period 10s --args \'["-c", "import json, http.server"]\'',
+    '    --period 10s --args \'["python3", "-c", "import json, http.server"]\'',
     '  ctr image push registry.example.com/me/python:3.12-esgz',
     '',
     'bin/optimizer optimize --help lists the options; the result also runs wherever the original does.',
