@@ -13,7 +13,7 @@ import { makeRecord, requireUsableRecord, requireWorkloadPlatform, writeRecordFi
 import { type OptimizeResult, optimizeResult } from './result.ts'
 import { Stages } from './stages.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
-import { type ResolvedImage, resolveImage } from './store/resolve.ts'
+import { type ResolvedImage, requireLayers, resolveImage } from './store/resolve.ts'
 import { packageVersion } from './version.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
@@ -71,6 +71,7 @@ async function optimizeIn(
     resolveImage(images, content, request.source, request.platform),
   )
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+  await requireLayers(content, image)
   const others = (image.index?.manifests.length ?? 1) - 1
   if (others > 0)
     context.console.info(

@@ -133,6 +133,25 @@ function wrongPlatform(name: string, platform: Platform, offered: string[]): Pre
   )
 }
 
+/**
+ * Every layer's blob is in the store: known before a workload runs for nothing.
+ * @throws {NotFoundError} naming the layer
+ */
+export async function requireLayers(content: ContentStore, image: ResolvedImage): Promise<void> {
+  for (const [index, layer] of image.manifest.layers.entries()) {
+    try {
+      await content.info(layer.digest)
+    } catch (cause) {
+      if (!(cause instanceof NotFoundError)) throw cause
+      throw new NotFoundError(
+        `layer ${index} (${layer.digest}) of ${image.name} is not in the content store: pull the image for ` +
+          `${formatPlatform(image.platform)} again (a containerd that discards unpacked layers keeps none)`,
+        { cause },
+      )
+    }
+  }
+}
+
 /** A small blob, whole, checked. @throws {DocumentError} DOCUMENT_TOO_LARGE, DOCUMENT_CORRUPT */
 export async function readDocument(
   content: ContentStore,
