@@ -33,10 +33,20 @@ export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buf
   const header = await input.peek(headerBytes)
   if (header === undefined) throw new GzipFormatError('it ends inside a header')
   input.skip(header)
-  yield* through(createInflateRaw({ chunkSize: OUTPUT_BYTES }), input)
-  const trailer = await input.peek((bytes) => (bytes.length < TRAILER_BYTES ? undefined : TRAILER_BYTES))
-  if (trailer === undefined) throw new GzipFormatError('it ends inside a member')
-  input.skip(trailer)
+  let contentBytes = 0
+  for await (const piece of through(createInflateRaw({ chunkSize: OUTPUT_BYTES }), input)) {
+    contentBytes += piece.length
+    yield piece
+  }
+  // The CRC before it needs no look: the diff ID, which is checked, says more.
+  const saidBytes = await input.peek((bytes) =>
+    bytes.length < TRAILER_BYTES ? undefined : bytes.readUInt32LE(4),
+  )
+  if (saidBytes === undefined) throw new GzipFormatError('it ends inside a member')
+  if (saidBytes !== contentBytes % 2 ** 32) {
+    throw new GzipFormatError(`a member holds ${contentBytes} bytes but says ${saidBytes}`)
+  }
+  input.skip(TRAILER_BYTES)
   const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
   if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
   else await input.drain()

@@ -1,0 +1,83 @@
+/** Tars as layers: opened, and converted to a blob in memory. */
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import type { EngineName } from '../../native/compression.ts'
+import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
+import { type LayerToc, type ReadAt, readToc } from '../../optimizer/estargz/reader.ts'
+import { type WrittenBlob, writeBlob } from '../../optimizer/estargz/writer.ts'
+import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
+import { digestOf } from '../../optimizer/image/digest.ts'
+import { TarIndexer } from '../../optimizer/tar/indexer.ts'
+import { type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
+
+export async function* inPieces(bytes: Buffer, pieceBytes = 64 * 1024): AsyncGenerator<Buffer> {
+  for (let start = 0; start < bytes.length; start += pieceBytes)
+    yield bytes.subarray(start, start + pieceBytes)
+}
+
+export function spoolPath(): string {
+  return join(tmpdir(), `hotlayer-test-${randomUUID()}`)
+}
+
+/** @param blob the tar itself, or what it was compressed to */
+export async function openTar(
+  tar: Buffer,
+  { blob = tar, pieceBytes = 64 * 1024 } = {},
+): Promise<OpenedLayer> {
+  return await openLayer({
+    blob: inPieces(blob, pieceBytes),
+    descriptor: { mediaType: MEDIA_TYPE.ociLayerGzip, digest: digestOf(blob), size: blob.length },
+    diffId: digestOf(tar),
+    spoolPath: spoolPath(),
+  })
+}
+
+/** The index of a tar, pushed in pieces of `pieceBytes`. */
+export function indexTar(tar: Buffer, pieceBytes = tar.length): TarIndexer {
+  const indexer = new TarIndexer()
+  for (let start = 0; start < tar.length; start += pieceBytes)
+    indexer.push(tar.subarray(start, start + pieceBytes))
+  indexer.end()
+  return indexer
+}
+
+export interface ConvertTarOptions {
+  level?: number
+  workers?: number
+  engine?: EngineName
+  chunkBytes?: number
+  prioritized?: string[]
+}
+
+export interface ConvertedTar extends WrittenBlob {
+  blob: Buffer
+  /** Uncompressed. */
+  tar: Buffer
+  toc: LayerToc
+  missing: string[]
+}
+
+export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): Promise<ConvertedTar> {
+  const { level = 6, workers = 1, engine, chunkBytes = 4 * 1024 * 1024, prioritized = [] } = options
+  const layer = await openTar(tar)
+  const pool = new CompressionPool({ level, workers, ...(engine === undefined ? {} : { engine }) })
+  const pieces: Buffer[] = []
+  try {
+    const ordering = orderEntries(layer.entries, prioritized)
+    const sink = { write: async (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes)) }
+    const written = await writeBlob(layer, ordering, pool, sink, { chunkBytes })
+    const blob = Buffer.concat(pieces)
+    const toc = (await readToc(readerOf(blob), blob.length)) as LayerToc
+    return { ...written, blob, tar: gunzipSync(blob), toc, missing: ordering.missing }
+  } finally {
+    await pool.close()
+    await layer.close()
+  }
+}
+
+export function readerOf(blob: Buffer): ReadAt {
+  return async (offset, bytes) => blob.subarray(offset, offset + bytes)
+}

@@ -1,0 +1,148 @@
+// Reads an eStargz blob with the library that lazily pulling snapshotters use: opens it, verifies the TOC against a
+// digest and every chunk against the TOC, reads every file, and prints what it found as a JSON array.
+//
+//	estargz-check BLOB TOC-DIGEST
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+
+	"github.com/containerd/stargz-snapshotter/estargz"
+	digest "github.com/opencontainers/go-digest"
+)
+
+type found struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Size     int64  `json:"size"`
+	Mode     uint32 `json:"mode"`
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	LinkName string `json:"linkName"`
+	Modtime  int64  `json:"modtime"`
+	DevMajor int    `json:"devMajor"`
+	DevMinor int    `json:"devMinor"`
+	// Values in base64.
+	Xattrs map[string][]byte `json:"xattrs"`
+	// Of a regular file's content, as read.
+	Digest string `json:"digest"`
+	Chunks int    `json:"chunks"`
+	// Where the content lies in the blob: shows the order.
+	Offset int64 `json:"offset"`
+}
+
+func main() {
+	if len(os.Args) != 3 {
+		fail(fmt.Errorf("usage: estargz-check BLOB TOC-DIGEST"))
+	}
+	list, err := check(os.Args[1], os.Args[2])
+	if err != nil {
+		fail(err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(list); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func check(path, tocDigest string) ([]found, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := estargz.Open(io.NewSectionReader(file, 0, info.Size()))
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := reader.VerifyTOC(digest.Digest(tocDigest))
+	if err != nil {
+		return nil, err
+	}
+	root, ok := reader.Lookup("")
+	if !ok {
+		return nil, fmt.Errorf("the blob has no root directory")
+	}
+	list := []found{}
+	if err := walk(reader, verifier, "", root, &list); err != nil {
+		return nil, err
+	}
+	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	return list, nil
+}
+
+// Every name below a directory. Names of one hard-linked file all lead to the same entry.
+func walk(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, path string, entry *estargz.TOCEntry, list *[]found) (err error) {
+	item := found{
+		Name: path, Type: entry.Type, Size: entry.Size, Mode: uint32(entry.Mode), UID: entry.UID, GID: entry.GID,
+		LinkName: entry.LinkName, DevMajor: entry.DevMajor, DevMinor: entry.DevMinor, Xattrs: entry.Xattrs, Offset: entry.Offset,
+	}
+	if !entry.ModTime().IsZero() {
+		item.Modtime = entry.ModTime().Unix()
+	}
+	if entry.Type == "reg" {
+		if item.Digest, item.Chunks, err = content(reader, verifier, path, entry); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if path != "" {
+		*list = append(*list, item)
+	}
+	entry.ForeachChild(func(name string, child *estargz.TOCEntry) bool {
+		childPath := name
+		if path != "" {
+			childPath = path + "/" + name
+		}
+		err = walk(reader, verifier, childPath, child, list)
+		return err == nil
+	})
+	return err
+}
+
+// Reads a file chunk by chunk, each against its digest, and the whole against the file's.
+func content(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, path string, entry *estargz.TOCEntry) (string, int, error) {
+	whole := sha256.New()
+	chunks := 0
+	if entry.Size > 0 {
+		file, err := reader.OpenFile(path)
+		if err != nil {
+			return "", 0, err
+		}
+		for offset := int64(0); offset < entry.Size; chunks++ {
+			chunk, ok := reader.ChunkEntryForOffset(path, offset)
+			if !ok || chunk.ChunkOffset != offset || chunk.ChunkSize <= 0 {
+				return "", 0, fmt.Errorf("no chunk begins at %d", offset)
+			}
+			check, err := verifier.Verifier(chunk)
+			if err != nil {
+				return "", 0, err
+			}
+			section := io.NewSectionReader(file, offset, chunk.ChunkSize)
+			if copied, err := io.Copy(io.MultiWriter(whole, check), section); err != nil || copied != chunk.ChunkSize {
+				return "", 0, fmt.Errorf("the chunk at %d: read %d of %d bytes: %v", offset, copied, chunk.ChunkSize, err)
+			}
+			if !check.Verified() {
+				return "", 0, fmt.Errorf("the chunk at %d does not match its digest", offset)
+			}
+			offset += chunk.ChunkSize
+		}
+	}
+	sum := fmt.Sprintf("sha256:%x", whole.Sum(nil))
+	if sum != entry.Digest {
+		return "", 0, fmt.Errorf("the content has %s, the TOC says %s", sum, entry.Digest)
+	}
+	return sum, chunks, nil
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { digestOf } from '../../optimizer/image/digest.ts'
+import { type LayerCheck, LayerCorruptError } from '../../optimizer/tar/errors.ts'
+import { type LayerSource, type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
+import { CodedError, EXIT } from '../../shared/errors.ts'
+import { file, tarOf } from '../helpers/tar-language.ts'
+import { inPieces } from '../helpers/tar-layer.ts'
+
+const TAR = tarOf([file('a', 'content of a'), file('b', 'x'.repeat(5000))])
+const BLOB = gzipSync(TAR)
+
+describe('Opening a layer', () => {
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hotlayer-test-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  function source(blob: Buffer, changes: Partial<LayerSource> & { claimed?: Buffer } = {}): LayerSource {
+    const { claimed = blob, ...rest } = changes
+    const descriptor = { mediaType: 'x', digest: digestOf(claimed), size: claimed.length }
+    return {
+      blob: inPieces(blob, 100),
+      descriptor,
+      diffId: digestOf(TAR),
+      spoolPath: join(folder, 'spool'),
+      ...rest,
+    }
+  }
+
+  async function opened(layer: LayerSource, check: (layer: OpenedLayer) => Promise<void>): Promise<void> {
+    const open = await openLayer(layer)
+    try {
+      await check(open)
+    } finally {
+      await open.close()
+    }
+    assert.deepEqual(readdirSync(folder), [])
+  }
+
+  async function corrupt(layer: LayerSource, check: LayerCheck, pattern: RegExp): Promise<void> {
+    await assert.rejects(
+      () => openLayer(layer),
+      (error) => {
+        assert.ok(error instanceof LayerCorruptError, String(error))
+        assert.deepEqual(
+          [error.code, error.exitCode, error.check],
+          ['LAYER_CORRUPT', EXIT.precondition, check],
+        )
+        assert.ok(error.message.includes(layer.descriptor.digest))
+        assert.match(error.message, pattern)
+        return true
+      },
+    )
+    assert.deepEqual(readdirSync(folder), [])
+  }
+
+  for (const [form, blob] of [
+    ['tar', TAR],
+    ['gzip', BLOB],
+    ['many gzip members', Buffer.concat([gzipSync(TAR.subarray(0, 700)), gzipSync(TAR.subarray(700))])],
+    ['gzip with something after it', Buffer.concat([BLOB, Buffer.from('rest')])],
+  ] as const) {
+    it(`gives entries and any bytes of a layer in ${form}`, () =>
+      opened(source(blob), async (layer) => {
+        assert.deepEqual(
+          layer.entries.map(({ path }) => path),
+          ['a', 'b'],
+        )
+        assert.equal(layer.uncompressedBytes, TAR.length)
+        assert.deepEqual(await layer.read(500, 1000), TAR.subarray(500, 1500))
+        const all = new Uint8Array(TAR.length)
+        await layer.readInto(all, 0)
+        assert.deepEqual(Buffer.from(all), TAR)
+      }))
+  }
+
+  it('keeps the uncompressed bytes in a file that has no name any more', () =>
+    opened(source(BLOB), async () => assert.deepEqual(readdirSync(folder), [])))
+
+  it('closes as often as one likes', () => opened(source(BLOB), (layer) => layer.close()))
+
+  it('refuses a blob with another digest', () =>
+    corrupt(source(swapped(TAR), { claimed: TAR }), 'digest', /the bytes have sha256:/))
+  it('refuses a blob that is too short', () =>
+    corrupt(source(TAR.subarray(0, 900), { claimed: TAR }), 'size', /only 900 of the/))
+  it('refuses a blob that is too long', () =>
+    corrupt(source(Buffer.concat([TAR, TAR]), { claimed: TAR }), 'size', /more than the/))
+  it('refuses a broken gzip stream with the right digest', () =>
+    corrupt(source(BLOB.subarray(0, 80)), 'gzip', /ends inside a member/))
+  it('refuses a broken tar with the right digest', () =>
+    corrupt(source(TAR.subarray(0, 520)), 'tar', /ends inside an entry/))
+  it('refuses another tar than the config names', () =>
+    corrupt(source(tarOf([file('c')])), 'diff ID', /the image config says sha256:/))
+
+  it('tells a wrong digest rather than what follows from it', async () => {
+    const broken = Buffer.from(BLOB)
+    broken.fill(0xff, 30, 50)
+    await corrupt(source(broken, { claimed: BLOB }), 'digest', /the bytes have/)
+    await corrupt(source(BLOB.subarray(0, 60), { claimed: BLOB }), 'size', /only 60 of the/)
+  })
+
+  it('refuses zstd by name, also behind another media type', async () => {
+    const zstd = Buffer.from('28b52ffd2400010000', 'hex')
+    await assert.rejects(
+      () => openLayer(source(zstd)),
+      (error) =>
+        error instanceof CodedError &&
+        error.code === 'LAYER_UNSUPPORTED' &&
+        error.exitCode === EXIT.precondition &&
+        /zstd/.test(error.message),
+    )
+    assert.deepEqual(readdirSync(folder), [])
+  })
+
+  it('ends when its signal says so', async () => {
+    const aborted = AbortSignal.abort(new Error('stop'))
+    await assert.rejects(() => openLayer(source(BLOB, { signal: aborted })), /stop/)
+    assert.deepEqual(readdirSync(folder), [])
+  })
+
+  it('tells its source when it does not read on', async () => {
+    let closed = false
+    async function* endless(): AsyncGenerator<Buffer> {
+      try {
+        for (;;) yield Buffer.alloc(1000, 'x')
+      } finally {
+        closed = true
+      }
+    }
+    await corrupt(source(TAR, { blob: endless() }), 'size', /more than/)
+    assert.ok(closed)
+  })
+
+  it('says where it could not write', async () => {
+    const missing = join(folder, 'no', 'such', 'folder')
+    await assert.rejects(
+      () => openLayer(source(BLOB, { spoolPath: missing })),
+      (error) =>
+        error instanceof CodedError && error.code === 'SPOOL_FAILED' && error.message.includes(missing),
+    )
+    assert.ok(!existsSync(missing))
+  })
+})
+
+/** The same length, one bit different, in content: it still is a sound tar. */
+function swapped(tar: Buffer): Buffer {
+  const copy = Buffer.from(tar)
+  copy[513] = (copy[513] as number) ^ 1
+  return copy
+}
