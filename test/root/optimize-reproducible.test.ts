@@ -10,8 +10,10 @@ import { ODD_WORKLOAD, oddLayers } from '../helpers/odd-layers.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
+import { file, tarOf } from '../helpers/tar-language.ts'
 
 const SOURCE = 'source'
+const MIB = 1024 * 1024
 /** Small, so that there is much to do side by side. */
 const CHUNKS = ['--estargz-chunk-size', '4096']
 
@@ -22,7 +24,10 @@ describe('a conversion', { skip: skipWithoutContainerd() || skipWithoutFanotify(
     bench = await OptimizerBench.open()
     folder = mkdtempSync(join(tmpdir(), 'reproducible-'))
     await bench.withStores((stores) =>
-      putRawImage(stores, SOURCE, oddLayers(), { types: 'docker', indexed: true }),
+      putRawImage(stores, SOURCE, [...oddLayers(), { tar: largeLayer() }], {
+        types: 'docker',
+        indexed: true,
+      }),
     )
   })
   after(async () => {
@@ -83,3 +88,15 @@ describe('a conversion', { skip: skipWithoutContainerd() || skipWithoutFanotify(
     return { digest: result.target.digest, reads }
   }
 })
+
+/** Enough for several threads to be at work at once, some of it slow to compress and some quick. */
+function largeLayer(): Buffer {
+  return tarOf(
+    Array.from({ length: 24 }, (_, index) => {
+      const content = Buffer.alloc(MIB + index * 4321, `line ${index} of a file\n`)
+      if (index % 3 === 0)
+        for (let at = 0; at < content.length; at++) content[at] = (at * at * (index + 7)) >> (at % 13)
+      return file(`large-${index}`, content)
+    }),
+  )
+}
