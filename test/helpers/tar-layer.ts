@@ -50,6 +50,8 @@ export interface ConvertTarOptions {
   engine?: EngineName
   chunkBytes?: number
   prioritized?: string[]
+  /** Threads that are there already, and stay. */
+  pool?: CompressionPool
 }
 
 export interface ConvertedTar extends WrittenBlob {
@@ -63,7 +65,8 @@ export interface ConvertedTar extends WrittenBlob {
 export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): Promise<ConvertedTar> {
   const { level = 6, workers = 1, engine, chunkBytes = 4 * 1024 * 1024, prioritized = [] } = options
   const layer = await openTar(tar)
-  const pool = new CompressionPool({ level, workers, ...(engine === undefined ? {} : { engine }) })
+  const pool =
+    options.pool ?? new CompressionPool({ level, workers, ...(engine === undefined ? {} : { engine }) })
   const pieces: Buffer[] = []
   try {
     const ordering = orderEntries(layer.entries, prioritized)
@@ -73,7 +76,7 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
     const toc = (await readToc(readerOf(blob), blob.length)) as LayerToc
     return { ...written, blob, tar: gunzipSync(blob), toc, missing: ordering.missing }
   } finally {
-    await pool.close()
+    if (options.pool === undefined) await pool.close()
     await layer.close()
   }
 }
