@@ -94,7 +94,8 @@ func walk(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, path string
 		item.Modtime = entry.ModTime().Unix()
 	}
 	if entry.Type == "reg" {
-		if item.Digest, item.Chunks, err = content(reader, verifier, path, entry); err != nil {
+		// The library finds chunks by the file's first name only.
+		if item.Digest, item.Chunks, err = content(reader, verifier, entry); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -113,16 +114,16 @@ func walk(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, path string
 }
 
 // Reads a file chunk by chunk, each against its digest, and the whole against the file's.
-func content(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, path string, entry *estargz.TOCEntry) (string, int, error) {
+func content(reader *estargz.Reader, verifier estargz.TOCEntryVerifier, entry *estargz.TOCEntry) (string, int, error) {
 	whole := sha256.New()
 	chunks := 0
 	if entry.Size > 0 {
-		file, err := reader.OpenFile(path)
+		file, err := reader.OpenFile(entry.Name)
 		if err != nil {
 			return "", 0, err
 		}
 		for offset := int64(0); offset < entry.Size; chunks++ {
-			chunk, ok := reader.ChunkEntryForOffset(path, offset)
+			chunk, ok := reader.ChunkEntryForOffset(entry.Name, offset)
 			if !ok || chunk.ChunkOffset != offset || chunk.ChunkSize <= 0 {
 				return "", 0, fmt.Errorf("no chunk begins at %d", offset)
 			}
