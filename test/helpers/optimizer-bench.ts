@@ -62,9 +62,11 @@ export class OptimizerBench {
     }
   }
 
-  spawn(args: string[], environment: Record<string, string> = {}): ChildProcess {
+  /** @param wrapper a command that runs the command behind it, as `setpriv --nnp` does */
+  spawn(args: string[], environment: Record<string, string> = {}, wrapper: string[] = []): ChildProcess {
     const { address, namespace } = this.containerd.daemon
-    return spawn(process.execPath, [PROGRAM, ...args], {
+    const [command, ...words] = [...wrapper, process.execPath, PROGRAM, ...args] as [string, ...string[]]
+    return spawn(command, words, {
       env: {
         ...process.env,
         CONTAINERD_ADDRESS: address,
@@ -76,8 +78,12 @@ export class OptimizerBench {
     })
   }
 
-  async run(args: string[], environment: Record<string, string> = {}): Promise<Finished> {
-    return await finished(this.spawn(args, environment))
+  async run(
+    args: string[],
+    environment: Record<string, string> = {},
+    wrapper: string[] = [],
+  ): Promise<Finished> {
+    return await finished(this.spawn(args, environment, wrapper))
   }
 
   /** Runs `optimize --json`, which must succeed. */
@@ -139,11 +145,14 @@ export async function finished(child: ChildProcess): Promise<Finished> {
 }
 
 /** Resolves when the child's stderr has said this. Rejects when it ends before. */
-export async function says(child: ChildProcess, pattern: RegExp): Promise<void> {
-  let text = ''
-  for await (const piece of child.stderr ?? []) {
-    text += piece
-    if (pattern.test(text)) return
-  }
-  throw new Error(`the program ended before it said ${pattern}:\n${text}`)
+export function says(child: ChildProcess, pattern: RegExp): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    // Nothing but a listener: whoever ends an iteration closes the pipe, and the program would have no stderr.
+    child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+      if (pattern.test(text)) resolve()
+    })
+    child.once('close', () => reject(new Error(`the program ended before it said ${pattern}:\n${text}`)))
+  })
 }
