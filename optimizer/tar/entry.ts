@@ -30,7 +30,7 @@ export interface TarEntry {
   sizeBytes: number
   /** Present when the stored payload must be expanded: data runs of a sparse file, in order. */
   sparse?: { offset: number; bytes: number }[]
-  /** Present when the header cannot be copied (sparse entry; pax globals folded in): the blocks to write instead. */
+  /** Present when the header cannot be copied as it lies there: the blocks to write instead. @see docs/formats.md */
   replacementHeader?: Buffer
   /** Permission and set-id bits as in the tar. */
   mode: number
@@ -52,7 +52,7 @@ export interface TarNotes {
   duplicateNames: number
   /** Entries that became regular files. */
   sparseEntries: number
-  /** Global pax headers folded into the entries they govern. */
+  /** Global pax headers: left out, because no container runtime applies them. */
   globalHeaders: number
   /** Landmarks and TOC of an already optimized layer: left out. */
   formatEntries: number

@@ -1,0 +1,178 @@
+/**
+ * The engine alone: a layer opened (inflated, checked, indexed, spooled) and converted, without a store.
+ *
+ *   npm run build && node dist/bench/convert-engine.js [--megabytes 200]
+ *
+ * The layer is made of this machine's /usr. Each measurement is a process of its own: peak memory is a process's.
+ * MB are 10^6 bytes of the uncompressed layer.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createReadStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { compressionEngine, type EngineName } from '../native/compression.ts'
+import { CompressionPool } from '../optimizer/estargz/compression-pool.ts'
+import { orderEntries } from '../optimizer/estargz/prioritize.ts'
+import { writeBlob } from '../optimizer/estargz/writer.ts'
+import { type Digest, DigestCounter } from '../optimizer/image/digest.ts'
+import { type OpenedLayer, openLayer } from '../optimizer/tar/layer.ts'
+
+interface Run {
+  engine: EngineName
+  level: number
+  workers: number
+}
+
+interface Figures {
+  wallSeconds: number
+  cpuSeconds: number
+  outputBytes: number
+}
+
+/** What a child prints. */
+interface Measurement {
+  open: Figures
+  convert: Figures
+  peakRssBytes: number
+}
+
+const PRIORITIZED_EVERY = 50
+const CHUNK_BYTES = 4 * 1024 * 1024
+/** In the order of most interest; the tail of /usr is cut off when there are enough. */
+const SOURCES = ['usr/lib/python3', 'usr/share', 'usr/bin', 'usr/lib']
+
+async function digestOfFile(path: string): Promise<Digest> {
+  const counter = new DigestCounter()
+  for await (const piece of createReadStream(path)) counter.update(piece as Buffer)
+  return counter.digest()
+}
+
+async function measured<T extends { bytes: number }>(work: () => Promise<T>): Promise<[T, Figures]> {
+  const cpuBefore = process.cpuUsage()
+  const begunAt = performance.now()
+  const result = await work()
+  const wallSeconds = (performance.now() - begunAt) / 1000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return [result, { wallSeconds, cpuSeconds: (user + system) / 1e6, outputBytes: result.bytes }]
+}
+
+async function measure(folder: string, diffId: Digest, digest: Digest, run: Run): Promise<Measurement> {
+  const blobPath = join(folder, 'layer.tar.gz')
+  const size = statSync(blobPath).size
+  const [{ layer }, open] = await measured(async () => {
+    const opened: OpenedLayer = await openLayer({
+      blob: createReadStream(blobPath, { highWaterMark: 1024 * 1024 }),
+      descriptor: { mediaType: '', digest, size },
+      diffId,
+      spoolPath: join(folder, `spool-${process.pid}`),
+    })
+    return { layer: opened, bytes: opened.uncompressedBytes }
+  })
+  const paths = layer.entries.filter(({ index }) => index % PRIORITIZED_EVERY === 0).map(({ path }) => path)
+  const [, convert] = await measured(async () => {
+    const pool = new CompressionPool(run)
+    const sink = { write: async () => {} }
+    const blob = await writeBlob(layer, orderEntries(layer.entries, paths), pool, sink, {
+      chunkBytes: CHUNK_BYTES,
+    })
+    await pool.close()
+    return { bytes: blob.sizeBytes }
+  })
+  await layer.close()
+  return { open, convert, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
+}
+
+async function main(megabytes: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'hotlayer-bench-'))
+  try {
+    const tarPath = join(folder, 'layer.tar')
+    makeTar(tarPath, megabytes)
+    execFileSync('gzip', ['--keep', '-6', tarPath])
+    const diffId = await digestOfFile(tarPath)
+    const digest = await digestOfFile(`${tarPath}.gz`)
+    const tarBytes = statSync(tarPath).size
+    rmSync(tarPath)
+    const { name, version } = compressionEngine()
+    console.log(`${cpus().length} × ${cpus()[0]?.model}, node ${process.versions.node}, ${name} ${version}`)
+    console.log(
+      `layer: ${megabytesOf(tarBytes)} MB, gzip -6: ${megabytesOf(statSync(`${tarPath}.gz`).size)} MB\n`,
+    )
+    console.log(
+      '| engine | level | threads | open MB/s | MB/cpu-s | convert MB/s | MB/cpu-s | out MB | peak RSS MiB |',
+    )
+    console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+    for (const run of runs()) {
+      writeFileSync(join(folder, 'run.json'), JSON.stringify({ folder, diffId, digest, run }))
+      const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), join(folder, 'run.json')], {
+        encoding: 'utf8',
+      })
+      if (child.status !== 0) throw new Error(child.stderr)
+      console.log(row(run, JSON.parse(child.stdout) as Measurement, tarBytes))
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** As much of /usr as was asked for. */
+function makeTar(tarPath: string, megabytes: number): void {
+  const bytes = megabytes * 1e6
+  const script = `set +o pipefail; tar -C / --create --format=pax ${SOURCES.join(' ')} 2>/dev/null | head -c ${bytes} >"$0"`
+  execFileSync('bash', ['-c', script, tarPath])
+  // The cut is inside an entry: GNU tar copies the whole ones.
+  execFileSync('bash', [
+    '-c',
+    'mkdir "$0.d" && tar -C "$0.d" -xf "$0" 2>/dev/null; tar -C "$0.d" --create --format=pax --file "$0" . && rm -r "$0.d"',
+    tarPath,
+  ])
+}
+
+function runs(): Run[] {
+  const engine = compressionEngine().name
+  const list: Run[] = [1, 2].map((workers) => ({ engine, level: 6, workers }))
+  if (engine === 'libdeflate')
+    list.push({ engine, level: 4, workers: 2 }, { engine: 'zlib', level: 6, workers: 2 })
+  return list
+}
+
+function row(
+  { engine, level, workers }: Run,
+  { open, convert, peakRssBytes }: Measurement,
+  tarBytes: number,
+): string {
+  const rate = (seconds: number) => (tarBytes / 1e6 / seconds).toFixed(0)
+  const cells = [
+    engine,
+    level,
+    workers,
+    rate(open.wallSeconds),
+    rate(open.cpuSeconds),
+    rate(convert.wallSeconds),
+    rate(convert.cpuSeconds),
+    megabytesOf(convert.outputBytes),
+    (peakRssBytes / 1024 ** 2).toFixed(0),
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+function megabytesOf(bytes: number): string {
+  return (bytes / 1e6).toFixed(1)
+}
+
+const { values, positionals } = parseArgs({
+  options: { megabytes: { type: 'string', default: '200' } },
+  allowPositionals: true,
+})
+const [request] = positionals
+if (request === undefined) await main(Number(values.megabytes))
+else {
+  const { folder, diffId, digest, run } = JSON.parse(readFileSync(request, 'utf8')) as {
+    folder: string
+    diffId: Digest
+    digest: Digest
+    run: Run
+  }
+  console.log(JSON.stringify(await measure(folder, diffId, digest, run)))
+}
