@@ -1,11 +1,13 @@
 /** An image of layer tars made by hand, whatever they hold, in either family of media types. For root tests. */
+import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { type Descriptor, MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
 import type { ImageConfig } from '../../optimizer/image/manifest.ts'
 import { hostPlatform, type Platform } from '../../optimizer/image/platform.ts'
 import type { ContentStore, ImageStore } from '../../optimizer/store/store.ts'
-import { file, tarOf } from './tar-language.ts'
+import { probePath } from './probe.ts'
+import { file, type TarItem, tarOf } from './tar-language.ts'
 
 export interface RawLayer {
   tar: Buffer
@@ -41,6 +43,11 @@ const TYPES = {
 interface Stores {
   content: ContentStore
   images: ImageStore
+}
+
+/** The workload whose every access is known, as /probe. */
+export function probeFile(): TarItem {
+  return file('probe', readFileSync(probePath()), { mode: 0o755 })
 }
 
 /** Writes the image; the content store's lease holds it until its name is there. */

@@ -1,5 +1,5 @@
 /** Images unpacked by programs that are not ours: containerd's own client, and umoci. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,13 @@ import { readTree, type TreeEntry } from './tree.ts'
  * containerd's snapshots are shared by images with equal layers, so it is not the time of one call.
  */
 const BEFORE_UNPACKING = new Date(Date.now() - 1000)
+
+/** Why tests that compare with these programs cannot run here, or false; with CI set they must. */
+export function skipWithoutCommands(...commands: string[]): string | false {
+  if (process.env.CI) return false
+  const missing = commands.filter((command) => spawnSync(command, ['--version']).error !== undefined)
+  return missing.length > 0 ? `needs ${missing.join(', ')} on PATH: run bin/setup --test` : false
+}
 
 /** The image as `ctr images mount` unpacks and shows it. */
 export function treeByContainerd(bench: OptimizerBench, name: string): TreeEntry[] {

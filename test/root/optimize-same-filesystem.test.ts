@@ -15,7 +15,7 @@ import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
 import type { TreeEntry } from '../helpers/tree.ts'
-import { treeByContainerd, treeByTar, treeByUmoci } from '../helpers/unpackers.ts'
+import { skipWithoutCommands, treeByContainerd, treeByTar, treeByUmoci } from '../helpers/unpackers.ts'
 
 /** What eStargz adds at the root of an image. */
 const ADDED = new Set(['.prefetch.landmark', '.no.prefetch.landmark', 'stargz.index.json'])
@@ -25,7 +25,9 @@ const FOREIGN_SOURCE = 'odd-docker-indexed'
 const CHUNKS = ['--estargz-chunk-size', '4096']
 const WORKLOAD = [...CHUNKS, '--entrypoint', JSON.stringify(ODD_WORKLOAD)]
 
-describe('the converted image', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
+const skip = skipWithoutContainerd() || skipWithoutFanotify() || skipWithoutCommands('ctr', 'umoci', 'tar')
+
+describe('the converted image', { skip }, () => {
   let bench: OptimizerBench
   let source: TreeEntry[]
   before(async () => {
