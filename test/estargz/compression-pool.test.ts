@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { BATCH_BYTES, CompressionError, CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { digestOf } from '../../optimizer/image/digest.ts'
+
+describe('The compression pool', () => {
+  let pool: CompressionPool
+  beforeEach(() => {
+    pool = new CompressionPool({ level: 1, workers: 1 })
+  })
+  afterEach(() => pool.close())
+
+  /** How many batches of `bytes` are admitted while none goes back. */
+  async function admitted(bytes: number, wanted: number): Promise<number> {
+    let count = 0
+    for (let index = 0; index < wanted; index++) void pool.acquire(Uint32Array.of(bytes)).then(() => count++)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    return count
+  }
+
+  it('gives members and the digests of what they begin with', async () => {
+    const lengths = Uint32Array.of(10, 5)
+    const buffers = await pool.acquire(lengths)
+    buffers.input.write('content...other')
+    const { memberLengths, payloadDigests } = await pool.compress(buffers, lengths, Uint32Array.of(7, 0))
+    const [first = 0, second = 0] = memberLengths
+    assert.equal(gunzipSync(buffers.output.subarray(0, first)).toString(), 'content...')
+    assert.equal(gunzipSync(buffers.output.subarray(first, first + second)).toString(), 'other')
+    assert.deepEqual(payloadDigests, [digestOf('content').slice('sha256:'.length), ''])
+  })
+
+  it('admits few batches at a time, however small their bytes', async () => {
+    assert.equal(await admitted(BATCH_BYTES, 100), 4)
+    await pool.close()
+    pool = new CompressionPool({ level: 1, workers: 1 })
+    assert.equal(await admitted(1, 100), 4)
+  })
+
+  it('admits a batch larger than its bound when nothing else is under way', async () => {
+    assert.equal(await admitted(20 * BATCH_BYTES, 3), 1)
+  })
+
+  it('admits the next when memory goes back', async () => {
+    const lengths = Uint32Array.of(3 * BATCH_BYTES)
+    const first = await pool.acquire(lengths)
+    let second = false
+    const waiting = pool.acquire(lengths).then((buffers) => {
+      second = true
+      return buffers
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(second, false)
+    pool.release(first)
+    pool.release(await waiting)
+  })
+
+  it('uses memory again that went back', async () => {
+    const first = await pool.acquire(Uint32Array.of(10))
+    pool.release(first)
+    assert.equal((await pool.acquire(Uint32Array.of(20))).input.buffer, first.input.buffer)
+  })
+
+  it('says what went wrong in a thread, and goes on', async () => {
+    const lengths = Uint32Array.of(10)
+    const buffers = await pool.acquire(lengths)
+    const tooLong = Uint32Array.of(buffers.input.length + 1)
+    await assert.rejects(
+      () => pool.compress(buffers, tooLong, Uint32Array.of(0)),
+      (error) => error instanceof CompressionError && error.code === 'COMPRESSION_FAILED',
+    )
+    assert.equal((await pool.compress(buffers, lengths, Uint32Array.of(0))).memberLengths.length, 1)
+  })
+
+  it('fails what is under way when it is closed, and all that comes later', async () => {
+    const lengths = Uint32Array.of(BATCH_BYTES)
+    const buffers = await pool.acquire(lengths)
+    const underWay = assert.rejects(
+      () => pool.compress(buffers, lengths, Uint32Array.of(0)),
+      /the pool is closed/,
+    )
+    await pool.close()
+    await underWay
+    await assert.rejects(() => pool.compress(buffers, lengths, Uint32Array.of(0)), /the pool is closed/)
+  })
+})
