@@ -33,13 +33,13 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     .help()
     .alias('help', 'h')
     .strict()
-    .demandCommand(1, 'name a command: optimize, inspect or clean (see --help)')
+    .demandCommand(1, 'name a command: optimize, inspect or clean')
     .recommendCommands()
     .wrap(110)
     .epilogue(EXIT_CODES)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError('USAGE', `${message.replaceAll('\n', ' ')} (--help shows how)`)
+      throw error ?? new UsageError('USAGE', `${usageMessage(message)} (--help shows how)`)
     })
   for (const command of COMMANDS) {
     parser = parser.command(
@@ -50,4 +50,11 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     )
   }
   return parser
+}
+
+/** yargs' words on one line; its guess at a misspelt command says not what is wrong. */
+function usageMessage(message: string): string {
+  const line = message.replaceAll(/\s+/g, ' ').trim()
+  const guess = /^Did you mean (.*)\?$/.exec(line)
+  return guess === null ? line : `there is no such command: did you mean ${guess[1]}?`
 }
