@@ -1,6 +1,9 @@
 /** Readers that are not ours agree on what the program has written. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
@@ -10,6 +13,7 @@ import type { Inspection } from '../../optimizer/inspect.ts'
 import type { OptimizeResult } from '../../optimizer/result.ts'
 import { type ResolvedImage, resolveImage } from '../../optimizer/store/resolve.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
+import { buildGoChecker, checkBlob, skipWithoutGo } from '../helpers/go-checker.ts'
 import { ODD_WORKLOAD, oddLayers } from '../helpers/odd-layers.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
@@ -33,7 +37,10 @@ const CONFIG: Partial<ImageConfig> = {
 }
 
 const skip =
-  skipWithoutContainerd() || skipWithoutFanotify() || skipWithoutCommands('ctr', 'ctr-remote', 'gzip', 'tar')
+  skipWithoutContainerd() ||
+  skipWithoutFanotify() ||
+  skipWithoutGo() ||
+  skipWithoutCommands('ctr', 'ctr-remote', 'gzip', 'tar')
 
 describe('a converted layer', { skip }, () => {
   let bench: OptimizerBench
@@ -105,6 +112,33 @@ describe('a converted layer', { skip }, () => {
       inspection.layers.map(({ toc }) => toc?.annotatedDigest),
       found,
     )
+  })
+
+  it('is opened, verified chunk by chunk and read to the end by the library of lazy snapshotters', async () => {
+    const program = buildGoChecker()
+    const folder = mkdtempSync(join(tmpdir(), 'blobs-'))
+    const files = new Map<string, string>()
+    let chunks = 0
+    try {
+      const { manifest } = await bench.documents('result')
+      for (const { digest, annotations } of manifest.layers) {
+        const path = join(folder, digest)
+        writeFileSync(path, await bench.blob(digest))
+        for (const entry of checkBlob(program, path, annotations?.[ANNOTATION.toc] as string)) {
+          if (entry.type === 'reg') files.set(entry.name, entry.digest)
+          chunks += entry.chunks
+        }
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+    assert.ok(chunks > files.size + 1000, 'files of several chunks are among them')
+    const text = (content: string) => digestOf(content)
+    assert.equal(files.get('probe'), digestOf(probeFile().content))
+    assert.equal(files.get('hard/b'), text('one inode, three names'))
+    assert.equal(files.get('dup/link-to-old'), text('what the link means'))
+    assert.equal(files.get('dup/old'), text('what the name means'))
+    assert.equal(files.get('twice/in-both'), text('the same layer, two times'))
   })
 
   it('has the entries that the original program gives it', async () => {
