@@ -94,11 +94,12 @@ function addedHeader(name: string, sizeBytes: number): Buffer {
 }
 
 /** The uncompressed last member: the TOC as a tar entry, then the end of the archive. */
-export function tocMember(json: Buffer): Buffer[] {
+export function tocMember(json: readonly Buffer[]): Buffer[] {
+  const jsonBytes = json.reduce((sum, piece) => sum + piece.length, 0)
   return [
-    addedHeader(TOC_NAME, json.length),
-    json,
-    Buffer.alloc(paddingBytes(json.length)),
+    addedHeader(TOC_NAME, jsonBytes),
+    ...json,
+    Buffer.alloc(paddingBytes(jsonBytes)),
     ZERO_BLOCK,
     ZERO_BLOCK,
   ]

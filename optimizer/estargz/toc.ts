@@ -133,15 +133,34 @@ function floorDivide(value: bigint, divisor: bigint): bigint {
 
 const ENTRIES_PER_PIECE = 1024
 
-/** Compact JSON; nothing follows the closing brace, since readers hash all that they are given. */
-export function encodeToc(entries: readonly TocEntry[]): Buffer {
-  const pieces = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
-  for (let start = 0; start < entries.length; start += ENTRIES_PER_PIECE) {
-    const texts = entries.slice(start, start + ENTRIES_PER_PIECE).map((entry) => JSON.stringify(entry))
-    pieces.push(Buffer.from((start === 0 ? '' : ',') + texts.join(',')))
+/**
+ * The TOC's text, made as its entries come: a large layer's entries as objects would fill the memory. Compact JSON;
+ * nothing follows the closing brace, since readers hash all that they are given.
+ */
+export class TocText {
+  #pieces: Buffer[] = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
+  #waiting: TocEntry[] = []
+  #isFirst = true
+
+  /** @param isWhole false while an entry that was added may still change */
+  add(entry: TocEntry, isWhole: boolean): void {
+    this.#waiting.push(entry)
+    if (isWhole && this.#waiting.length >= ENTRIES_PER_PIECE) this.#write()
   }
-  pieces.push(Buffer.from(']}'))
-  return Buffer.concat(pieces)
+
+  /** In pieces, whose bytes follow each other. Once only. */
+  end(): Buffer[] {
+    this.#write()
+    return [...this.#pieces, Buffer.from(']}')]
+  }
+
+  #write(): void {
+    if (this.#waiting.length === 0) return
+    const text = this.#waiting.map((entry) => JSON.stringify(entry)).join(',')
+    this.#pieces.push(Buffer.from(this.#isFirst ? text : `,${text}`))
+    this.#isFirst = false
+    this.#waiting = []
+  }
 }
 
 /** @throws {TocError} */

@@ -3,8 +3,9 @@
  * Three things go on at once: batches are filled from the spool, compressed by threads, and written in order.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { type Digest, DigestCounter, digestOf } from '../image/digest.ts'
+import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
+import { isFormatEntry } from '../tar/format-names.ts'
 import {
   BATCH_BYTES,
   BATCH_MEMBERS,
@@ -15,7 +16,7 @@ import {
 import { encodeFooter, landmark, tocMember } from './gzip.ts'
 import { type Member, type PlannedEntry, planMembers, type Segment } from './members.ts'
 import type { Ordering } from './prioritize.ts'
-import { chunkEntry, encodeToc, TocEntries, type TocEntry } from './toc.ts'
+import { chunkEntry, TocEntries, type TocEntry, TocText } from './toc.ts'
 
 /** The uncompressed layer. */
 export interface LayerContent {
@@ -76,7 +77,7 @@ class BlobWriting {
   readonly #blob = new DigestCounter()
   readonly #uncompressed = new DigestCounter()
   readonly #tocEntries = new TocEntries()
-  readonly #toc: TocEntry[] = []
+  readonly #toc = new TocText()
   /** Uncompressed bytes that are written. */
   #doneBytes = 0
   /** Content of the file whose chunks are being filled. */
@@ -85,6 +86,7 @@ class BlobWriting {
   readonly #fileDigests = new Map<TarEntry, Digest>()
   /** The entry of the file whose chunks are being written. */
   #tocFile: TocEntry | undefined
+  #landmarkOffset = 0
   #failure: unknown
 
   constructor(layer: LayerContent, pool: CompressionPool, sink: BlobSink, options: BlobOptions) {
@@ -102,7 +104,6 @@ class BlobWriting {
       sourceBytes: this.#layer.uncompressedBytes,
     })
     await this.#writeMembers(plan)
-    const markEntry = this.#toc.find((entry) => entry.name === mark.entry.path)
     const tocOffset = this.#blob.sizeBytes
     const tocDigest = await this.#writeToc()
     await this.#emit(encodeFooter(tocOffset))
@@ -113,7 +114,7 @@ class BlobWriting {
       uncompressedBytes: this.#uncompressed.sizeBytes,
       tocDigest,
       tocOffset,
-      hotZoneBytes: prefetch ? (markEntry?.offset ?? 0) : 0,
+      hotZoneBytes: prefetch ? this.#landmarkOffset : 0,
     }
   }
 
@@ -204,7 +205,7 @@ class BlobWriting {
   /** The member's entries of the TOC. */
   #tell({ chunk, payloadBytes, entries }: Member, offset: number, payloadDigest: string): void {
     if (chunk !== undefined) this.#tellChunk(chunk, payloadBytes, offset, `sha256:${payloadDigest}`)
-    for (const entry of entries) this.#toc.push(this.#tocEntries.fromTar(entry))
+    for (const entry of entries) this.#toc.add(this.#tocEntries.fromTar(entry), true)
   }
 
   #tellChunk(
@@ -219,16 +220,20 @@ class BlobWriting {
     if (chunkOffset === 0) {
       // Of more than one chunk the file's digest is known with the last of them.
       this.#tocFile = this.#tocEntries.fromTar(entry, { offset, digest: chunkDigest, chunkSize, chunkDigest })
-      this.#toc.push(this.#tocFile)
+      this.#toc.add(this.#tocFile, last)
+      // One that the source brought is not among the entries.
+      if (isFormatEntry(entry.path)) this.#landmarkOffset = offset
       return
     }
     const file = this.#tocFile as TocEntry
-    this.#toc.push(chunkEntry(file.name, chunkOffset, { offset, chunkSize, chunkDigest }))
     if (last) file.digest = this.#fileDigests.get(entry) as Digest
+    this.#toc.add(chunkEntry(file.name, chunkOffset, { offset, chunkSize, chunkDigest }), last)
   }
 
   async #writeToc(): Promise<Digest> {
-    const json = encodeToc(this.#toc)
+    const json = this.#toc.end()
+    const digest = new DigestCounter()
+    for (const piece of json) digest.update(piece)
     const parts = tocMember(json)
     const memberLengths = Uint32Array.of(parts.reduce((sum, part) => sum + part.length, 0))
     const buffers = await this.#pool.acquire(memberLengths)
@@ -244,7 +249,7 @@ class BlobWriting {
     } finally {
       this.#pool.release(buffers)
     }
-    return digestOf(json)
+    return digest.digest()
   }
 
   async #emit(bytes: Buffer): Promise<void> {

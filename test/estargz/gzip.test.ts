@@ -72,7 +72,7 @@ describe('A landmark', () => {
 
 describe('The TOC member', () => {
   it('is a tar entry and the end of the archive, in whole blocks', () => {
-    const bytes = Buffer.concat(tocMember(Buffer.from('{}')))
+    const bytes = Buffer.concat(tocMember([Buffer.from('{'), Buffer.from('}')]))
     assert.equal(bytes.length, 512 + 512 + 1024)
     assert.equal(bytes.toString('latin1', 0, 17), 'stargz.index.json')
     assert.equal(bytes.toString('latin1', 512, 514), '{}')

@@ -3,10 +3,10 @@ import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { encodeFooter, tocMember } from '../../optimizer/estargz/gzip.ts'
 import { chunksOf, readChunk, readToc, verifyContents } from '../../optimizer/estargz/reader.ts'
-import { encodeToc, type TocEntry, TocError } from '../../optimizer/estargz/toc.ts'
+import { type TocEntry, TocError } from '../../optimizer/estargz/toc.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { file, tarOf } from '../helpers/tar-language.ts'
-import { convertTar, readerOf } from '../helpers/tar-layer.ts'
+import { convertTar, encodeToc, readerOf } from '../helpers/tar-layer.ts'
 
 const TAR = tarOf([file('a', 'content of a'), file('b', 'content of b '.repeat(100))])
 
@@ -16,7 +16,7 @@ function blobOf(member: Buffer, payload: Buffer = gzipSync('payload')): Buffer {
 }
 
 function tocBlob(entries: TocEntry[]): Buffer {
-  return blobOf(Buffer.concat(tocMember(encodeToc(entries))))
+  return blobOf(Buffer.concat(tocMember([encodeToc(entries)])))
 }
 
 const refuses = (code: string, pattern: RegExp) => (error: unknown) =>
@@ -65,7 +65,7 @@ describe('Reading a blob', () => {
     ],
     [
       'a TOC cut short',
-      blobOf(Buffer.concat(tocMember(Buffer.alloc(900, ' '))).subarray(0, 600)),
+      blobOf(Buffer.concat(tocMember([Buffer.alloc(900, ' ')])).subarray(0, 600)),
       /does not hold a whole/,
     ],
   ] as const) {

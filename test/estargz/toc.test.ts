@@ -9,7 +9,7 @@ import {
   TocError,
 } from '../../optimizer/estargz/toc.ts'
 import { device, dir, fifo, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
-import { indexTar } from '../helpers/tar-layer.ts'
+import { encodeToc, indexTar } from '../helpers/tar-layer.ts'
 
 const A = `sha256:${'a'.repeat(64)}` as const
 const B = `sha256:${'b'.repeat(64)}` as const
@@ -108,6 +108,19 @@ describe('A TOC', () => {
     const entries = Array.from({ length: 5000 }, (_, index) => ({ name: `${index}`, type: 'dir' as const }))
     assert.deepEqual(parseToc(encodeToc(entries)).entries, entries)
     assert.deepEqual(parseToc(encodeToc([])).entries, [])
+  })
+
+  it('waits with an entry that may still change', () => {
+    const text = new TocText()
+    const open: TocEntry = { name: 'a', type: 'reg', size: 2000, digest: A }
+    text.add(open, false)
+    for (let index = 1; index < 2000; index++)
+      text.add({ name: 'a', type: 'chunk', chunkOffset: index }, false)
+    open.digest = B
+    text.add({ name: 'b', type: 'dir' }, true)
+    const { entries } = parseToc(Buffer.concat(text.end()))
+    assert.equal(entries.length, 2001)
+    assert.equal(entries[0]?.digest, B)
   })
 
   for (const [what, text, code] of [

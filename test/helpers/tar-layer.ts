@@ -7,6 +7,7 @@ import type { EngineName } from '../../native/compression.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
 import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
 import { type LayerToc, type ReadAt, readToc } from '../../optimizer/estargz/reader.ts'
+import { type TocEntry, TocText } from '../../optimizer/estargz/toc.ts'
 import { type WrittenBlob, writeBlob } from '../../optimizer/estargz/writer.ts'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
@@ -83,4 +84,11 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
 
 export function readerOf(blob: Buffer): ReadAt {
   return async (offset, bytes) => blob.subarray(offset, offset + bytes)
+}
+
+/** A TOC of these entries. */
+export function encodeToc(entries: readonly TocEntry[]): Buffer {
+  const text = new TocText()
+  for (const entry of entries) text.add(entry, true)
+  return Buffer.concat(text.end())
 }
