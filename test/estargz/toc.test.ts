@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
   chunkEntry,
-  encodeToc,
   formatModtime,
   parseToc,
   TocEntries,
+  type TocEntry,
   TocError,
+  TocText,
 } from '../../optimizer/estargz/toc.ts'
 import { device, dir, fifo, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
 import { encodeToc, indexTar } from '../helpers/tar-layer.ts'
