@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
@@ -43,16 +43,21 @@ describe('bin/setup on a machine without containerd', { skip: skipWithoutFanotif
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   /** Runs bin/setup where the real commands are out of sight, in a mount namespace of its own. */
-  function setup(args: string[], hidden = [...CONTAINERD, 'runc']) {
+  function setup(args: string[], own = '') {
+    // The tools that an earlier bin/setup has put on the path of this test would count as the machine's own.
+    const path = (process.env.PATH ?? '')
+      .split(delimiter)
+      .filter((entry) => !entry.includes('/hotlayer/tools-'))
     const hide = 'for path in $HIDDEN; do mount --bind /dev/null "$path"; done; exec "$@"'
-    const paths = hidden.flatMap((command) =>
-      ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin'].map((place) => join(place, command)),
-    )
+    const places = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin']
+    const real = places.flatMap((place) => [...CONTAINERD, 'runc'].map((command) => join(place, command)))
     return spawnSync('unshare', ['--mount', 'bash', '-c', hide, 'bash', SETUP, ...args], {
       encoding: 'utf8',
+      timeout: 60_000,
       env: {
         ...process.env,
-        HIDDEN: paths.filter((path) => existsSync(path)).join(' '),
+        PATH: [own, ...path].filter((entry) => entry !== '').join(delimiter),
+        HIDDEN: real.filter((command) => existsSync(command)).join(' '),
         APT_CONFIG: join(folder, 'apt', 'apt.conf'),
         XDG_CACHE_HOME: dirname(cache),
       },
@@ -82,9 +87,11 @@ describe('bin/setup on a machine without containerd', { skip: skipWithoutFanotif
   })
 
   it('leaves it again as soon as the machine has its own', () => {
-    const own = spawnSync('sh', ['-c', 'command -v containerd'], { encoding: 'utf8' }).stdout.trim()
-    const { stdout } = setup(['--', 'sh', '-c', 'command -v containerd'], [])
-    assert.equal(stdout.trim(), own)
+    const own = join(folder, 'own')
+    mkdirSync(own)
+    writeFileSync(join(own, 'containerd'), '#!/bin/sh\necho I am the machine\n', { mode: 0o755 })
+    const { stdout } = setup(['--', 'sh', '-c', 'containerd; ctr'], own)
+    assert.equal(stdout, 'I am the machine\nI am ctr\n')
   })
 
   it('starts over where an earlier one was killed half-way', () => {
