@@ -19,6 +19,7 @@ import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
+import { planProcess } from './workload/runtime-spec.ts'
 import { unpackImage } from './workload/unpack.ts'
 
 export interface OptimizeRequest {
@@ -128,6 +129,8 @@ async function record(
   { console: log, signal, stages }: OptimizeContext & { stages: Stages },
 ): Promise<WorkloadRun> {
   const { manifest, config, name } = image
+  // An image without a command is known before it is unpacked.
+  planProcess(config.config ?? {}, options)
   const chainId = await stages.run('unpack', options.snapshotter, () =>
     unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
   )

@@ -29,7 +29,7 @@ const PERIOD_DEFAULT = '10s'
 const SNAPSHOTTER_DEFAULT = 'overlayfs'
 const STOP_TIMEOUT_SECONDS = 5
 const CHUNK_BYTES_MIN = 4096
-const CHUNK_BYTES_MAX = 1024 ** 3
+const CHUNK_BYTES_MAX = 64 * 1024 ** 2
 const WORKERS_MAX = 256
 
 export const optimizeCommand: Command = {
