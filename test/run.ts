@@ -14,7 +14,7 @@ import { spec as SpecReporter } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 
 /** Generous: it only ends what hangs. */
-const FILE_TIMEOUT_MS = 10 * 60 * 1000
+const FILE_TIMEOUT_MS = 5 * 60 * 1000
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 

@@ -1,0 +1,93 @@
+/** `npm start` as a newcomer runs it, to its end and interrupted. */
+import assert from 'node:assert/strict'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { skipWithoutContainerd } from '../helpers/containerd.ts'
+
+const START = fileURLToPath(new URL('../../bin/start.js', import.meta.url))
+
+describe('npm start', { skip: skipWithoutContainerd() }, () => {
+  // Short: the path of containerd's socket must fit below it.
+  let folder: string
+  before(() => {
+    folder = mkdtempSync('/tmp/hs-')
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const start = () =>
+    spawn(process.execPath, [START], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: folder },
+    })
+
+  it('optimizes the sample, runs the result, reports both and leaves nothing', async () => {
+    const mounts = mountTable()
+    const { status, stdout, stderr } = await finished(start())
+    assert.equal(status, 0, stderr)
+    const rows = stdout.split('\n').filter((line) => /^(Debian|Python|web app|all) .*MiB/.test(line))
+    assert.deepEqual(
+      rows.map((line) => line.split(/ {2,}/)[0]),
+      ['Debian', 'Python', 'web app', 'all'],
+    )
+    for (const row of rows)
+      assert.match(row, / [1-9]\d* files /, 'something of each layer is moved to its front')
+    assert.match(stdout, /the app read \d+\.\d % of the image/)
+    assert.match(stdout, /answered with the same page as the original/)
+    assert.match(stdout, /ctr image pull .*optimizer optimize .*ctr image push/s)
+    assertNothingLeft(folder, mounts)
+  })
+
+  for (const moment of ['record: ', 'convert: ', 'running docker.io'])
+    it(`interrupted at "${moment.trim()}" ends with 130, without a report, and leaves nothing`, async () => {
+      const mounts = mountTable()
+      const child = start()
+      child.stderr.setEncoding('utf8').on('data', (said: string) => {
+        if (said.includes(moment)) child.kill('SIGINT')
+      })
+      const { status, stdout, stderr } = await finished(child)
+      assert.deepEqual({ status, stdout }, { status: 130, stdout: '' }, stderr)
+      assert.match(stderr, /interrupted by SIGINT/)
+      assertNothingLeft(folder, mounts)
+    })
+})
+
+async function finished(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const stderr: string[] = []
+  child.stderr.on('data', (said: Buffer | string) => stderr.push(said.toString()))
+  const [stdout, [status]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  return { status: status as number | null, stdout, stderr: stderr.join('') }
+}
+
+/** No file in the temporary folder, no process that knows it, no mount more than before. */
+function assertNothingLeft(folder: string, mounts: string[]): void {
+  assert.deepEqual(readdirSync(folder), [])
+  assert.deepEqual(processesNaming(folder), [])
+  assert.deepEqual(mountTable(), mounts)
+}
+
+function processesNaming(text: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      const command = readFileSync(join('/proc', pid, 'cmdline'), 'utf8').replaceAll('\0', ' ')
+      return command.includes(text) ? [command] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+function mountTable(): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .sort()
+}
