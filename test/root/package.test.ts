@@ -17,8 +17,12 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { OptimizeResult } from '../../optimizer/result.ts'
+import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
+import { skipWithoutContainerd } from '../helpers/containerd.ts'
+import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+const root = fileURLToPath(new URL('../../../', import.meta.url))
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
 const prebuilds = `prebuilds/linux-${process.arch}`
 
@@ -26,6 +30,7 @@ describe('the package', () => {
   let folder: string
   let tarball: string
   let contents: string[]
+  let prefix: string
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'optimizer-package-'))
@@ -76,7 +81,7 @@ describe('the package', () => {
   })
 
   it('is installed and run without a compiler', () => {
-    const prefix = join(folder, 'prefix')
+    prefix = join(folder, 'prefix')
     install(tarball, prefix, pathWithoutCompiler(join(folder, 'commands')))
     assertRuns(prefix)
     const installed = join(prefix, 'lib', 'node_modules', '@hotlayer', 'optimizer')
@@ -84,23 +89,34 @@ describe('the package', () => {
     assert.ok(!readdirSync(join(installed, 'native')).includes('build'), 'nothing was built')
   })
 
+  it('does the main job from there', { skip: skipWithoutContainerd() }, async () => {
+    const bench = await OptimizerBench.open()
+    try {
+      const files = { 'data/': '', 'data/unread': 'u', 'data/read': 'r' }
+      const cat = { Entrypoint: ['/bin/cat', '/data/read'] }
+      await bench.withStores((stores) => putImage(stores, 'source', [busyboxFiles(), files], cat))
+      const { address, namespace } = bench.containerd.daemon
+      const { status, stdout, stderr } = spawnSync(
+        join(prefix, 'bin', 'optimizer'),
+        ['optimize', 'source', 'target', '--json', '--address', address, '--namespace', namespace],
+        { encoding: 'utf8' },
+      )
+      assert.equal(status, 0, stderr)
+      const { layers } = JSON.parse(stdout) as OptimizeResult
+      assert.equal(layers[1]?.prioritizedFiles, 1, 'of the two files in the upper layer one was read')
+    } finally {
+      await bench.close()
+    }
+  })
+
   it('is built from source where the prebuild is missing', () => {
     const unpacked = join(folder, 'without-prebuilds')
     mkdirSync(unpacked)
     execFileSync('tar', ['-xzf', tarball, '-C', unpacked, '--exclude=package/prebuilds'])
-    const prefix = join(folder, 'built-prefix')
-    install(pack(join(unpacked, 'package'), unpacked, ['--ignore-scripts']), prefix, process.env.PATH ?? '')
-    assertRuns(prefix)
-    const release = join(
-      prefix,
-      'lib',
-      'node_modules',
-      '@hotlayer',
-      'optimizer',
-      'native',
-      'build',
-      'Release',
-    )
+    const built = join(folder, 'built-prefix')
+    install(pack(join(unpacked, 'package'), unpacked, ['--ignore-scripts']), built, process.env.PATH ?? '')
+    assertRuns(built)
+    const release = join(built, 'lib', 'node_modules', '@hotlayer', 'optimizer', 'native', 'build', 'Release')
     accessSync(join(release, 'launcher'), constants.X_OK)
   })
 })
