@@ -41,7 +41,7 @@ export const optimizeCommand: Command = {
         addConversionOptions(addWorkloadOptions(addPlatformOption(addPositionals(yargs)))),
       ),
     ).example(
-      '$0 optimize docker.io/library/python:3 registry.example/python:3-esgz --args \'["-c","import json"]\'',
+      '$0 optimize docker.io/library/python:3 registry.example/python:3-esgz --args \'["python3","-c","import json"]\'',
       'record a short run and convert',
     ),
 
