@@ -146,7 +146,7 @@ class Arena {
       await layerSizes(this.#daemon, target),
       await layerSizes(this.#daemon, this.#source),
     ]
-    const added = (await listBlobs(this.#daemon)).size - before.size
+    const added = newBlobs(await listBlobs(this.#daemon), before).length
     // The layers, and a config and a manifest.
     if (sizes.length !== expected.length || added < sizes.length + 2)
       throw new CodedError('TARGET_NOT_NEW', `${target}: ${sizes.length} layers, ${added} new blobs`)
@@ -155,7 +155,7 @@ class Arena {
 
   async #remove(target: string, before: Set<string>): Promise<void> {
     await removeImage(this.#daemon, target)
-    const left = [...(await listBlobs(this.#daemon))].filter((digest) => !before.has(digest))
+    const left = newBlobs(await listBlobs(this.#daemon), before)
     if (left.length > 0)
       throw new CodedError('TARGET_STAYS', `${target} was removed, and these blobs stay: ${left.join(' ')}`)
   }
@@ -171,6 +171,10 @@ class Arena {
       entries: sum(layers.map((layer) => layer.entries)),
     }
   }
+}
+
+function newBlobs(now: Set<string>, before: Set<string>): string[] {
+  return [...now].filter((digest) => !before.has(digest))
 }
 
 function sum(values: number[]): number {

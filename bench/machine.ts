@@ -1,7 +1,10 @@
 /** Versions of everything that a figure depends on. */
 import { execFile } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import { formatBytes } from '../optimizer/console.ts'
 import { OPTIMIZER } from './contestants.ts'
 
@@ -27,14 +30,22 @@ async function optimizerVersion(): Promise<string> {
   return `${name.split(' ').at(-1)}, ${engine}`
 }
 
-/** What a command says of itself, and the Debian package where it is installed: ctr-remote's own is the library's. */
+/**
+ * The Debian version of a command, by the changelog beside it: that is there whether the package is installed or
+ * unpacked by bin/setup. Else what the command says of itself, which for ctr-remote is its library's version.
+ */
 async function versionOf(command: string, debianPackage: string): Promise<string> {
-  const { stdout } = await execute(command, ['--version'])
-  const said = stdout.trim()
-  const query = execute('dpkg-query', ['--show', '--showformat=${Version}', debianPackage])
-  const version = await query.then(
-    (result) => result.stdout,
-    () => '',
+  const { stdout: path } = await execute('sh', ['-c', 'readlink -f "$(command -v "$0")"', command])
+  const documents = join(dirname(path.trim()), '..', 'share', 'doc', debianPackage)
+  const names = (await readdir(documents).catch(() => [])).filter((name) =>
+    name.startsWith('changelog.Debian'),
   )
-  return version === '' ? said : `${said} (Debian's ${debianPackage} ${version})`
+  // A rebuild's own changelog, changelog.Debian.amd64.gz, sorts first.
+  for (const name of names.sort()) {
+    const text = gunzipSync(await readFile(join(documents, name))).toString()
+    const version = /^\S+ \(([^)]+)\)/.exec(text)?.[1]
+    if (version !== undefined) return `${version} (Debian's ${debianPackage})`
+  }
+  const { stdout } = await execute(command, ['--version'])
+  return stdout.trim()
 }
