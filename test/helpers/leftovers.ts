@@ -61,13 +61,27 @@ function processes(namespace: string): string[] {
   })
 }
 
-/** Groups of runs whose folder is gone: a run that lives still has its folder. */
+/**
+ * Groups of runs whose folder is gone: a run that lives still has its folder. A group with processes in it belongs to
+ * a run that lives where its folder cannot be seen from here (a chroot, say): our own workloads are told as tasks.
+ */
 function cgroups(): string[] {
   return list('/sys/fs/cgroup').flatMap((hierarchy) =>
     list(join('/sys/fs/cgroup', hierarchy))
       .filter((name) => name.startsWith(RUN_ID_PREFIX) && !existsSync(join(runFoldersRoot(), name)))
-      .map((name) => `cgroup ${join('/sys/fs/cgroup', hierarchy, name)}`),
+      .map((name) => join('/sys/fs/cgroup', hierarchy, name))
+      .filter((folder) => !isPopulated(folder))
+      .map((folder) => `cgroup ${folder}`),
   )
+}
+
+function isPopulated(cgroup: string): boolean {
+  try {
+    return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8') !== ''
+  } catch {
+    // Removed since: whoever owns it lives.
+    return true
+  }
 }
 
 function list(folder: string): string[] {
