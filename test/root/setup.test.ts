@@ -83,7 +83,8 @@ describe('bin/setup on a machine without containerd', { skip: skipWithoutFanotif
 
   it('finds it there the next time', () => {
     const { status, stdout, stderr } = setup(['--', 'containerd'])
-    assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'I am containerd\n', stderr: '' })
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: 'I am containerd\n' })
+    assert.doesNotMatch(stderr, /unpacking/)
   })
 
   it('leaves it again as soon as the machine has its own', () => {
