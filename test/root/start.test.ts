@@ -86,7 +86,6 @@ function processesNaming(text: string): string[] {
 /** Mounts below the folder, and overlays of layers below it. */
 function mountsNaming(text: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('
-')
+    .split('\n')
     .filter((line) => line.includes(text))
 }
