@@ -6,6 +6,8 @@ import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
+import { isGzip } from './tar/gunzip.ts'
+import { isZstd } from './tar/layer.ts'
 
 export const INSPECTION_SCHEMA_VERSION = 1
 
@@ -102,14 +104,12 @@ function inspectToc(layer: Descriptor, { toc, tocDigest, tocOffset, landmark }: 
 }
 
 const MAGIC_BYTES = 4
-const ZSTD_MAGIC = 0xfd2fb528
-const GZIP_MAGIC = 0x1f8b
 
 async function formatOf(content: ContentStore, layer: Descriptor): Promise<'gzip' | 'zstd' | 'tar'> {
   if (layer.size < MAGIC_BYTES) return 'tar'
   const head = await readRange(content, layer.digest, 0, MAGIC_BYTES)
-  if (head.readUInt16BE(0) === GZIP_MAGIC) return 'gzip'
-  return head.readUInt32LE(0) === ZSTD_MAGIC ? 'zstd' : 'tar'
+  if (isGzip(head)) return 'gzip'
+  return isZstd(head) ? 'zstd' : 'tar'
 }
 
 async function readRange(

@@ -3,10 +3,15 @@ import { Containerd } from '../containerd/client.ts'
 import { type CleanReport, clean } from '../workload/clean.ts'
 import { requirePrivilege } from '../workload/privilege.ts'
 import type { Command } from './command.ts'
-import { addContainerdOptions, addOutputOptions, containerdOptions, single } from './common-options.ts'
+import {
+  addContainerdOptions,
+  addOutputOptions,
+  containerdOptions,
+  SNAPSHOTTER_DEFAULT,
+  single,
+} from './common-options.ts'
 
 const SCHEMA_VERSION = 1
-const SNAPSHOTTER_DEFAULT = 'overlayfs'
 
 export const cleanCommand: Command = {
   usage: 'clean',

@@ -8,6 +8,7 @@ import { invalidOption } from './values.ts'
 
 const ADDRESS_DEFAULT = '/run/containerd/containerd.sock'
 const NAMESPACE_DEFAULT = 'default'
+export const SNAPSHOTTER_DEFAULT = 'overlayfs'
 
 export interface ContainerdOptions {
   /** Path of containerd's socket. */

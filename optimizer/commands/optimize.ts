@@ -14,6 +14,7 @@ import {
   platformOption,
   positional,
   repeated,
+  SNAPSHOTTER_DEFAULT,
   single,
 } from './common-options.ts'
 import {
@@ -26,7 +27,6 @@ import {
 } from './values.ts'
 
 const PERIOD_DEFAULT = '10s'
-const SNAPSHOTTER_DEFAULT = 'overlayfs'
 const STOP_TIMEOUT_SECONDS = 5
 const CHUNK_BYTES_MIN = 4096
 const CHUNK_BYTES_MAX = 64 * 1024 ** 2

@@ -107,10 +107,15 @@ async function explain(error: unknown, blob: CheckedBlob, layer: Digest): Promis
 
 const ZSTD_MAGIC = 0xfd2fb528
 
+/** @see RFC 8878, section 3.1.1 */
+export function isZstd(bytes: Buffer): boolean {
+  return bytes.length >= 4 && bytes.readUInt32LE(0) === ZSTD_MAGIC
+}
+
 async function* decompressed(blob: CheckedBlob, layer: Digest): AsyncGenerator<Buffer> {
   const head = await blob.peek(4)
   if (isGzip(head)) yield* gunzip(blob)
-  else if (head.length === 4 && head.readUInt32LE(0) === ZSTD_MAGIC) {
+  else if (isZstd(head)) {
     throw new LayerUnsupportedError(
       layer,
       'it is compressed with zstd, whatever its media type says; convert the image to gzip layers first',

@@ -77,7 +77,10 @@ function cgroups(): string[] {
 
 function isPopulated(cgroup: string): boolean {
   try {
-    return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8') !== ''
+    if (readFileSync(join(cgroup, 'cgroup.procs'), 'utf8') !== '') return true
+    return readdirSync(cgroup, { withFileTypes: true }).some(
+      (entry) => entry.isDirectory() && isPopulated(join(cgroup, entry.name)),
+    )
   } catch {
     // Removed since: whoever owns it lives.
     return true
