@@ -47,6 +47,8 @@ describe('a connection', () => {
     await optimizer.send({ type: 'started' })
     await optimizer.send({ type: 'flush' })
     await notifier.send({ type: 'started' })
+    const answer = await optimizer.messages().next()
+    assert.deepEqual(answer.value, { type: 'started' })
     await optimizer.close()
     const types: string[] = []
     for await (const message of notifier.messages()) types.push(message.type)

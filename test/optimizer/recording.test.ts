@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
+import { digestOf } from '../../optimizer/image/digest.ts'
+import { hostPlatform } from '../../optimizer/image/platform.ts'
+import { LayerIndex } from '../../optimizer/record/layer-index.ts'
+import {
+  makeRecord,
+  requireUsableRecord,
+  requireWorkloadPlatform,
+  writeRecordFile,
+} from '../../optimizer/recording.ts'
+import type { ResolvedImage } from '../../optimizer/store/resolve.ts'
+import type { WorkloadRun } from '../../optimizer/workload/run-workload.ts'
+import { SILENT_LOG } from '../../shared/log.ts'
+import type { Access } from '../../shared/messages.ts'
+import { parseRecord } from '../../shared/record.ts'
+
+const descriptor = { mediaType: MEDIA_TYPE.ociManifest, digest: digestOf('manifest'), size: 8 }
+
+const image: ResolvedImage = {
+  name: 'test',
+  root: descriptor,
+  index: null,
+  descriptor,
+  manifest: { schemaVersion: 2, config: descriptor, layers: [] },
+  config: { os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] } },
+  platform: hostPlatform(),
+}
+
+const access: Access = {
+  path: Buffer.from('/made/at/run/time'),
+  kinds: 1,
+  pid: 1,
+  elapsedMicroseconds: 1,
+  phase: 1,
+  sizeBytes: 0,
+  command: null,
+}
+
+function run(change: { sent?: number; lost?: string[] } = {}): WorkloadRun {
+  return {
+    accesses: [access],
+    counters: {
+      read: 1,
+      merged: 0,
+      sent: change.sent ?? 1,
+      overflows: 0,
+      descriptorErrors: 0,
+      unresolved: 0,
+      deleted: 0,
+      ignoredOwn: 0,
+    },
+    lost: change.lost ?? [],
+    mark: { kind: 'filesystem', reason: 'test' },
+    stop: { rule: 'exit', reason: 'test' },
+    exitStatus: 0,
+    started: new Date(0),
+    durationSeconds: 1,
+    args: ['/bin/a'],
+    envNames: [],
+    cwd: '/',
+    user: '',
+    mountPoint: '/mnt',
+  }
+}
+
+const recordOf = (workloadRun: WorkloadRun) => makeRecord(workloadRun, image, new LayerIndex([]), SILENT_LOG)
+
+describe('a recording', () => {
+  it('is complete when every access that was sent has arrived', () => {
+    const { header } = recordOf(run())
+    assert.equal(header.complete, true)
+    assert.equal(header.counters.received, 1)
+    assert.equal(header.counters.outsideLayers, 1)
+  })
+
+  it('is incomplete, and no image may be made by it, when one did not arrive', () => {
+    const record = recordOf(run({ sent: 2 }))
+    assert.deepEqual(record.header.incompleteReasons, ['the notifier sent 2 accesses, 1 arrived'])
+    assert.throws(() => requireUsableRecord(record), { code: 'RECORD_INCOMPLETE', exitCode: 5 })
+  })
+
+  it('is incomplete when the notifier lost some, and says why', () => {
+    const record = recordOf(run({ lost: ["1 overflows of the kernel's event queue"] }))
+    assert.throws(() => requireUsableRecord(record), /1 overflows of the kernel's event queue/)
+  })
+
+  it('is of no use when the workload read no file of the image', () => {
+    assert.throws(() => requireUsableRecord(recordOf(run())), { code: 'NOTHING_RECORDED', exitCode: 4 })
+  })
+
+  it('is refused for a platform whose programs this machine cannot run', () => {
+    requireWorkloadPlatform(hostPlatform())
+    assert.throws(() => requireWorkloadPlatform({ os: 'linux', architecture: 's390x' }), {
+      code: 'PLATFORM_NOT_RUNNABLE',
+      exitCode: 3,
+    })
+  })
+
+  it('is written whole or not at all', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'recording-'))
+    try {
+      const path = join(folder, 'record.jsonl')
+      writeRecordFile(path, recordOf(run()))
+      assert.equal(parseRecord(readFileSync(path, 'utf8')).header.complete, true)
+      assert.throws(() => writeRecordFile(join(folder, 'missing', 'record'), recordOf(run())), {
+        code: 'RECORD_NOT_WRITTEN',
+      })
+      assert.deepEqual(readdirSync(folder), ['record.jsonl'])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
