@@ -18,8 +18,8 @@ export const BATCH_BYTES = 4 * 1024 * 1024
 export const BATCH_MEMBERS = 4096
 /** Batches under way for each thread: one in work, one waiting in its port. */
 const BATCHES_PER_WORKER = 2
-/** Further batches: one being filled, one being written. */
-const BATCHES_ASIDE = 2
+/** A further batch, being filled or written: a second one costs memory and brings no time. */
+const BATCHES_ASIDE = 1
 
 /** A chunk of the usual size, its padding and the headers after it. */
 const STANDARD_INPUT_BYTES = BATCH_BYTES + 64 * 1024

@@ -17,7 +17,8 @@ export class GzipFormatError extends Error {
   }
 }
 
-const OUTPUT_BYTES = 512 * 1024
+/** Each piece is new memory, gone with the next collection: larger ones raise the peak and gain nothing. */
+const OUTPUT_BYTES = 128 * 1024
 const TRAILER_BYTES = 8
 /** Names and comments in a header have no bound of their own. */
 const HEADER_BYTES_MAX = 256 * 1024
