@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { BATCH_BYTES, CompressionError, CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
@@ -29,19 +28,6 @@ describe('The compression pool', () => {
     assert.equal(gunzipSync(buffers.output.subarray(0, first)).toString(), 'content...')
     assert.equal(gunzipSync(buffers.output.subarray(first, first + second)).toString(), 'other')
     assert.deepEqual(payloadDigests, [digestOf('content').slice('sha256:'.length), ''])
-  })
-
-  it('can be closed at any moment of its threads, the first ones included', async () => {
-    const lengths = new Uint32Array(2000).fill(1000)
-    for (let round = 0; round < 120; round++) {
-      const closing = new CompressionPool({ level: 6, workers: 2 })
-      const compressing =
-        round % 3 === 0 ? closing.compress(await closing.acquire(lengths), lengths, lengths) : null
-      compressing?.catch(() => {})
-      // Not to wait for anything: to come at another moment of the threads' start each time.
-      await delay(round % 40)
-      await closing.close()
-    }
   })
 
   it('admits few batches at a time, however small their bytes', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { gunzipSync } from 'node:zlib'
 import {
   type CompressionEngine,
@@ -111,5 +113,22 @@ describe('The engine libdeflate', {
       () => compressor.compress(new Uint8Array(10), Uint32Array.of(5, 5), output, new Uint32Array(1)),
       /fewer member lengths than chunks/,
     )
+  })
+
+  it('survives the end of a thread that is inside it: an exception can go nowhere then', async () => {
+    const module = new URL('../../native/compression.js', import.meta.url).href
+    const program = `
+      const { parentPort } = require('node:worker_threads')
+      import(${JSON.stringify(module)}).then(({ createMemberCompressor }) => {
+        const compressor = createMemberCompressor(1, 'libdeflate')
+        const one = Uint32Array.of(1), length = new Uint32Array(1), input = new Uint8Array(1)
+        parentPort.postMessage('compressing')
+        for (;;) compressor.compress(input, one, new Uint8Array(100), length)
+      })`
+    for (let round = 0; round < 10; round++) {
+      const thread = new Worker(program, { eval: true })
+      assert.deepEqual(await once(thread, 'message'), ['compressing'])
+      await thread.terminate()
+    }
   })
 })
