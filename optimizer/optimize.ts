@@ -5,22 +5,20 @@ import { Containerd } from './containerd/client.ts'
 import { type ConversionProgress, convertImage } from './convert/image.ts'
 import type { ConversionOptions } from './convert/options.ts'
 import { requireReadableLayer } from './image/manifest.ts'
-import { formatPlatform, type Platform } from './image/platform.ts'
+import type { Platform } from './image/platform.ts'
 import { withOpenLayers } from './open-layers.ts'
 import { LayerIndex } from './record/layer-index.ts'
 import { prioritizedFiles } from './record/prioritized-files.ts'
+import { recordImage } from './record-image.ts'
 import { makeRecord, requireUsableRecord, requireWorkloadPlatform, writeRecordFile } from './recording.ts'
 import { type OptimizeResult, optimizeResult } from './result.ts'
 import { Stages } from './stages.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
-import { type ResolvedImage, requireLayers, resolveImage } from './store/resolve.ts'
+import { requireLayers, resolveImage } from './store/resolve.ts'
 import { packageVersion } from './version.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
-import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
-import { planProcess } from './workload/runtime-spec.ts'
-import { unpackImage } from './workload/unpack.ts'
 
 export interface OptimizeRequest {
   source: string
@@ -79,7 +77,7 @@ async function optimizeIn(
       `the result leaves out ${others} other manifests of the index (platforms, attestations)`,
     )
   const workloadRun =
-    request.workload === null ? null : await record(run, image, request.workload, { ...context, stages })
+    request.workload === null ? null : await recordImage(run, image, request.workload, { ...context, stages })
 
   return await withOpenLayers({ content, image, signal: context.signal, stages }, async (layers) => {
     let accesses: AccessRecord | null = null
@@ -119,30 +117,6 @@ async function optimizeIn(
       stages: stages.times,
     })
   })
-}
-
-/** Unpacks the image where it is not unpacked yet, and runs it. */
-async function record(
-  run: Run,
-  image: ResolvedImage,
-  options: WorkloadOptions,
-  { console: log, signal, stages }: OptimizeContext & { stages: Stages },
-): Promise<WorkloadRun> {
-  const { manifest, config, name } = image
-  // An image without a command is known before it is unpacked.
-  planProcess(config.config ?? {}, options)
-  const chainId = await stages.run('unpack', options.snapshotter, () =>
-    unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
-  )
-  return await stages.run('record', `${name} (${formatPlatform(image.platform)})`, () =>
-    runWorkload(run, {
-      image: { name, config },
-      chainId,
-      options,
-      output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
-      signal,
-    }),
-  )
 }
 
 function progressText({ layer, layers, doneBytes, totalBytes }: ConversionProgress): string {

@@ -1,0 +1,61 @@
+/** How the workload runs and when the run ends, as options of every command that runs one. */
+import type { Argv } from 'yargs'
+import type { WorkloadOptions } from '../workload/options.ts'
+import type { Arguments } from './command.ts'
+import { repeated, SNAPSHOTTER_DEFAULT, single } from './common-options.ts'
+import { durationSeconds, environmentChange, stringArray } from './values.ts'
+
+const PERIOD_DEFAULT = '10s'
+const STOP_TIMEOUT_SECONDS = 5
+
+export function addWorkloadOptions(yargs: Argv): Argv {
+  const group = 'Workload:'
+  return yargs
+    .option('entrypoint', {
+      group,
+      type: 'string',
+      describe: "JSON array in place of the image's Entrypoint; the image's Cmd is dropped ([] clears)",
+    })
+    .option('args', { group, type: 'string', describe: "JSON array in place of the image's Cmd" })
+    .option('env', {
+      alias: 'e',
+      group,
+      type: 'string',
+      array: true,
+      describe: 'NAME=value sets a variable, NAME alone removes it (repeatable)',
+    })
+    .option('cwd', { group, type: 'string', describe: 'working directory in the container' })
+    .option('user', { group, type: 'string', describe: 'user[:group], names or ids of the image' })
+    .option('net-host', { group, type: 'boolean', default: false, describe: "use the host's network" })
+    .option('snapshotter', {
+      group,
+      type: 'string',
+      default: SNAPSHOTTER_DEFAULT,
+      describe: "containerd's snapshotter for the container's root",
+    })
+    .option('period', {
+      group: 'Recording:',
+      type: 'string',
+      default: PERIOD_DEFAULT,
+      describe: 'how long the workload runs unless it ends by itself: 10s, 500ms, 2m',
+    })
+}
+
+/** @throws {UsageError} */
+export function workloadOptions(argv: Arguments): WorkloadOptions {
+  const entrypoint = single(argv, 'entrypoint')
+  const args = single(argv, 'args')
+  const cwd = single(argv, 'cwd')
+  const user = single(argv, 'user')
+  return {
+    ...(entrypoint === undefined ? {} : { entrypoint: stringArray('entrypoint', entrypoint) }),
+    ...(args === undefined ? {} : { args: stringArray('args', args) }),
+    env: repeated(argv, 'env').map((text) => environmentChange('env', text)),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(user === undefined ? {} : { user }),
+    netHost: argv['net-host'] === true,
+    periodSeconds: durationSeconds('period', single(argv, 'period') ?? PERIOD_DEFAULT),
+    stopTimeoutSeconds: STOP_TIMEOUT_SECONDS,
+    snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
+  }
+}

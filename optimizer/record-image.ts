@@ -1,0 +1,39 @@
+/** An image unpacked where it is not unpacked yet, and run: what it read. */
+import type { Console } from './console.ts'
+import { formatPlatform } from './image/platform.ts'
+import type { Stages } from './stages.ts'
+import type { ResolvedImage } from './store/resolve.ts'
+import type { WorkloadOptions } from './workload/options.ts'
+import type { Run } from './workload/run.ts'
+import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
+import { planProcess } from './workload/runtime-spec.ts'
+import { unpackImage } from './workload/unpack.ts'
+
+export interface RecordContext {
+  console: Console
+  signal: AbortSignal
+  stages: Stages
+}
+
+export async function recordImage(
+  run: Run,
+  image: ResolvedImage,
+  options: WorkloadOptions,
+  { console: log, signal, stages }: RecordContext,
+): Promise<WorkloadRun> {
+  const { manifest, config, name } = image
+  // An image without a command is known before it is unpacked.
+  planProcess(config.config ?? {}, options)
+  const chainId = await stages.run('unpack', options.snapshotter, () =>
+    unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
+  )
+  return await stages.run('record', `${name} (${formatPlatform(image.platform)})`, () =>
+    runWorkload(run, {
+      image: { name, config },
+      chainId,
+      options,
+      output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
+      signal,
+    }),
+  )
+}
