@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { convertImage, type ImageRequest, type SourceImage } from '../../optimizer/convert/image.ts'
+import type { SourceImage } from '../../optimizer/convert/documents.ts'
+import { convertImage, type ImageRequest } from '../../optimizer/convert/image.ts'
 import {
   type ConvertedLayer,
   TOC_DIGEST_ANNOTATION,
