@@ -7,7 +7,7 @@ import type { Digest } from './image/digest.ts'
 import type { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
-import { type OpenedLayer, openLayer } from './tar/layer.ts'
+import { type IndexedLayer, indexLayer, type LayerBlob, type OpenedLayer, openLayer } from './tar/layer.ts'
 
 /** Reading a layer is inflating it on one thread; more at a time would only fill the memory. */
 const CONCURRENT_LAYERS_MAX = 4
@@ -19,6 +19,18 @@ export interface OpenRequest {
   stages: Stages
 }
 
+/** What is in the layers, and nothing of their bytes kept. @returns lowest first */
+export async function indexLayers(request: OpenRequest): Promise<IndexedLayer[]> {
+  const indexed: IndexedLayer[] = []
+  const { layers } = request.image.manifest
+  await request.stages.run('read layers', `${layers.length} layers`, () =>
+    readAll(request, async (index, blob) => {
+      indexed[index] = await indexLayer(blob)
+    }),
+  )
+  return indexed
+}
+
 /** @returns what `body` returns; the spool files are gone then, whatever happened */
 export async function withOpenLayers<T>(
   request: OpenRequest,
@@ -27,14 +39,22 @@ export async function withOpenLayers<T>(
   const opened: OpenedLayer[] = []
   try {
     const { layers } = request.image.manifest
-    await request.stages.run('read layers', `${layers.length} layers`, () => openAll(request, opened))
+    await request.stages.run('read layers', `${layers.length} layers`, () =>
+      readAll(request, async (index, blob) => {
+        const spoolPath = join(tmpdir(), `hotlayer-${randomUUID()}`)
+        opened[index] = await openLayer({ ...blob, spoolPath })
+      }),
+    )
     return await body(opened)
   } finally {
     await Promise.all(opened.map((layer) => layer?.close()))
   }
 }
 
-async function openAll({ content, image, signal }: OpenRequest, opened: OpenedLayer[]): Promise<void> {
+async function readAll(
+  { content, image, signal }: OpenRequest,
+  read: (index: number, blob: LayerBlob) => Promise<void>,
+): Promise<void> {
   const failure = new AbortController()
   const either = AbortSignal.any([signal, failure.signal])
   let next = 0
@@ -44,8 +64,7 @@ async function openAll({ content, image, signal }: OpenRequest, opened: OpenedLa
       const descriptor = image.manifest.layers[index] as Descriptor
       const diffId = image.config.rootfs.diff_ids[index] as Digest
       const blob = content.read(descriptor.digest) as AsyncIterable<Buffer>
-      const spoolPath = join(tmpdir(), `hotlayer-${randomUUID()}`)
-      opened[index] = await openLayer({ blob, descriptor, diffId, spoolPath, signal: either })
+      await read(index, { blob, descriptor, diffId, signal: either })
     }
   }
   const workers = Array.from({ length: Math.min(availableParallelism(), CONCURRENT_LAYERS_MAX) }, () =>

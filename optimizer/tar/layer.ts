@@ -1,4 +1,4 @@
-/** A layer's blob, read once: checked against its digests, indexed, and kept uncompressed for random access. */
+/** A layer's blob, read once: checked against its digests, indexed, and kept uncompressed where somebody asks for that. */
 import type { Descriptor } from '../image/descriptor.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry, TarNotes } from './entry.ts'
@@ -8,24 +8,31 @@ import { TarIndexer } from './indexer.ts'
 import { keepLastOfName } from './last-wins.ts'
 import { Spool } from './spool.ts'
 
-export interface LayerSource {
+export interface LayerBlob {
   /** Where the blob's bytes come from; whether they are gzip or tar is seen from them, as containerd does. */
   blob: AsyncIterable<Buffer>
   descriptor: Descriptor
   /** Digest of the uncompressed tar, from the image config. */
   diffId: Digest
-  /** A file to be made, as large as the uncompressed layer; it has no name any more when this returns. */
-  spoolPath: string
   signal?: AbortSignal
 }
 
-export interface OpenedLayer {
+export interface LayerSource extends LayerBlob {
+  /** A file to be made, as large as the uncompressed layer; it has no name any more when this returns. */
+  spoolPath: string
+}
+
+/** What a layer says of its entries. */
+export interface IndexedLayer {
   descriptor: Descriptor
   diffId: Digest
   /** One per name, in the tar's order. */
   entries: TarEntry[]
   notes: TarNotes
   uncompressedBytes: number
+}
+
+export interface OpenedLayer extends IndexedLayer {
   /** Bytes of the uncompressed tar. */
   read(offset: number, bytes: number): Promise<Buffer>
   /** The same into memory that is there already: fills all of `target`. */
@@ -42,14 +49,28 @@ export interface OpenedLayer {
 export async function openLayer(source: LayerSource): Promise<OpenedLayer> {
   const spool = await Spool.create(source.spoolPath)
   try {
-    return await readLayer(source, spool)
+    return {
+      ...(await readLayer(source, spool)),
+      async read(offset, bytes) {
+        const target = Buffer.allocUnsafe(bytes)
+        await spool.readInto(target, offset)
+        return target
+      },
+      readInto: (target, offset) => spool.readInto(target, offset),
+      close: () => spool.close(),
+    }
   } catch (error) {
     await spool.close()
     throw error
   }
 }
 
-async function readLayer(source: LayerSource, spool: Spool): Promise<OpenedLayer> {
+/** The same without its bytes: nothing is written anywhere. @throws as {@link openLayer}, no SpoolError */
+export async function indexLayer(source: LayerBlob): Promise<IndexedLayer> {
+  return await readLayer(source, null)
+}
+
+async function readLayer(source: LayerBlob, spool: Spool | null): Promise<IndexedLayer> {
   const { descriptor, diffId } = source
   const blob = new CheckedBlob(source.blob, descriptor)
   const indexer = new TarIndexer()
@@ -57,19 +78,19 @@ async function readLayer(source: LayerSource, spool: Spool): Promise<OpenedLayer
   try {
     for await (const piece of decompressed(blob, descriptor.digest)) {
       source.signal?.throwIfAborted()
-      const written = spool.append(piece)
+      const written = spool?.append(piece)
       uncompressed.update(piece)
       indexer.push(piece)
       await written
     }
     indexer.end()
   } catch (error) {
-    await spool.flush()
+    await spool?.flush()
     throw await explain(error, blob, descriptor.digest)
   } finally {
     await blob.close()
   }
-  await spool.flush()
+  await spool?.flush()
   blob.requireWhole()
   const found = uncompressed.digest()
   if (found !== diffId) {
@@ -78,20 +99,7 @@ async function readLayer(source: LayerSource, spool: Spool): Promise<OpenedLayer
   }
   const { entries, dropped } = keepLastOfName(indexer.entries)
   indexer.notes.duplicateNames = dropped
-  return {
-    descriptor,
-    diffId,
-    entries,
-    notes: indexer.notes,
-    uncompressedBytes: uncompressed.sizeBytes,
-    async read(offset, bytes) {
-      const target = Buffer.allocUnsafe(bytes)
-      await spool.readInto(target, offset)
-      return target
-    },
-    readInto: (target, offset) => spool.readInto(target, offset),
-    close: () => spool.close(),
-  }
+  return { descriptor, diffId, entries, notes: indexer.notes, uncompressedBytes: uncompressed.sizeBytes }
 }
 
 /** A wrong digest is the cause of all that follows from wrong bytes: read on to know it. */

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { type LayerCheck, LayerCorruptError } from '../../optimizer/tar/errors.ts'
-import { type LayerSource, type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
+import { indexLayer, type LayerSource, type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
 import { CodedError, EXIT } from '../../shared/errors.ts'
 import { file, tarOf } from '../helpers/tar-language.ts'
 import { inPieces } from '../helpers/tar-layer.ts'
@@ -66,6 +66,18 @@ describe('Opening a layer', () => {
     ['many gzip members', Buffer.concat([gzipSync(TAR.subarray(0, 700)), gzipSync(TAR.subarray(700))])],
     ['gzip with something after it', Buffer.concat([BLOB, Buffer.from('rest')])],
   ] as const) {
+    it('gives the same index without keeping a byte, and refuses the same bytes', async () => {
+      const { spoolPath: _, ...blob } = source(BLOB)
+      const indexed = await indexLayer(blob)
+      assert.deepEqual(readdirSync(folder), [])
+      await opened(source(BLOB), async ({ entries, uncompressedBytes }) => {
+        assert.deepEqual(indexed.entries, entries)
+        assert.equal(indexed.uncompressedBytes, uncompressedBytes)
+      })
+      const { spoolPath: __, ...wrong } = source(BLOB, { diffId: digestOf('another') })
+      await assert.rejects(indexLayer(wrong), LayerCorruptError)
+    })
+
     it(`gives entries and any bytes of a layer in ${form}`, () =>
       opened(source(blob), async (layer) => {
         assert.deepEqual(
