@@ -27,8 +27,8 @@ export interface FanotifyCounters {
 }
 
 interface Group {
-  mark(kind: 'filesystem' | 'mount', path: Buffer): void
-  markMountOfRoot(pid: number): void
+  mark(kind: 'filesystem' | 'mount', path: Buffer, reads: boolean): void
+  markMountOfRoot(pid: number, reads: boolean): void
   read(): unknown[] | null
   onceReadable(callback: () => void): void
   forgetSeen(): void
@@ -42,6 +42,11 @@ interface FanotifyBinding {
 }
 
 const ACCESS_ELEMENTS = 6
+
+export interface MarkEvents {
+  /** Also tell of the first read(2) and the like: an event more per file. What is mapped is never "read". */
+  reads?: boolean
+}
 
 export class FanotifyGroup {
   readonly #group: Group
@@ -60,14 +65,16 @@ export class FanotifyGroup {
   }
 
   /** Marks what `path` lies on: its whole file system, or only the mount. @throws {NativeError} MARK_FAILED */
-  mark(kind: 'filesystem' | 'mount', path: Buffer): void {
-    orNativeError('MARK_FAILED', `cannot mark the ${kind} of ${path}`, '', () => this.#group.mark(kind, path))
+  mark(kind: 'filesystem' | 'mount', path: Buffer, events: MarkEvents = {}): void {
+    orNativeError('MARK_FAILED', `cannot mark the ${kind} of ${path}`, '', () =>
+      this.#group.mark(kind, path, events.reads === true),
+    )
   }
 
   /** Marks the mount that is the root of process `pid`. @throws {NativeError} MARK_FAILED */
-  markMountOfRoot(pid: number): void {
+  markMountOfRoot(pid: number, events: MarkEvents = {}): void {
     orNativeError('MARK_FAILED', `cannot mark the mount at the root of process ${pid}`, '', () =>
-      this.#group.markMountOfRoot(pid),
+      this.#group.markMountOfRoot(pid, events.reads === true),
     )
   }
 

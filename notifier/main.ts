@@ -77,6 +77,7 @@ function capabilities(): Capabilities {
   const [root, errno] = (process.env.HOTLAYER_ROOT ?? 'shared').split(' ')
   return {
     kernel: release(),
+    reads: true,
     ownRoot: root === 'own',
     ...(errno === undefined ? {} : { ownRootErrno: Number(errno) }),
   }

@@ -118,8 +118,9 @@ export class Session {
 
   async #mark(mark: Mark): Promise<void> {
     if (this.#marked) throw unexpected('mark', 'after "mark"')
-    if ('rootPid' in mark) this.#group.markMountOfRoot(mark.rootPid)
-    else this.#group.mark(mark.kind, mark.path)
+    const events = { reads: mark.reads === true }
+    if ('rootPid' in mark) this.#group.markMountOfRoot(mark.rootPid, events)
+    else this.#group.mark(mark.kind, mark.path, events)
     this.#marked = true
     await this.#connection.send({ type: 'marked', kind: mark.kind, reason: mark.reason })
     this.#awaitEvents()

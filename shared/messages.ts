@@ -6,7 +6,7 @@
 import { Packr } from 'msgpackr'
 import { CodedError, messageOf } from './errors.ts'
 
-export const PROTOCOL_VERSION: Version = { major: 1, minor: 0 }
+export const PROTOCOL_VERSION: Version = { major: 1, minor: 1 }
 
 export interface Version {
   major: number
@@ -88,10 +88,13 @@ export interface ErrorMessage {
   errno?: number
 }
 
-/** Where to mark: a path in the notifier's view (`filesystem`, or `mount` stand-alone), or a process' root. */
+/**
+ * Where to mark: a path in the notifier's view (`filesystem`, or `mount` stand-alone), or a process' root.
+ * `reads` (1.1, a notifier with the capability of that name): tell of KIND.read too.
+ */
 export type Mark =
-  | { type: 'mark'; kind: MarkKind; path: Buffer; reason: string }
-  | { type: 'mark'; kind: 'mount'; rootPid: number; reason: string }
+  | { type: 'mark'; kind: MarkKind; path: Buffer; reason: string; reads?: boolean }
+  | { type: 'mark'; kind: 'mount'; rootPid: number; reason: string; reads?: boolean }
 
 export type FromOptimizer =
   | Hello
@@ -256,11 +259,17 @@ function capabilities(map: WireMap): Capabilities {
 
 function mark(map: WireMap): Mark {
   const kind = markKind(map)
-  const reason = text(map, 'reason')
+  const rest = { reason: text(map, 'reason'), ...optionalReads(map) }
   if (kind === 'mount' && map.rootPid !== undefined) {
-    return { type: 'mark', kind, rootPid: integer('mark', 'rootPid', map.rootPid, 1, 0x7fffffff), reason }
+    return { type: 'mark', kind, rootPid: integer('mark', 'rootPid', map.rootPid, 1, 0x7fffffff), ...rest }
   }
-  return { type: 'mark', kind, path: bytes('mark', 'path', map.path, PATH_BYTES_MAX), reason }
+  return { type: 'mark', kind, path: bytes('mark', 'path', map.path, PATH_BYTES_MAX), ...rest }
+}
+
+function optionalReads(map: WireMap): { reads?: boolean } {
+  if (map.reads === undefined || map.reads === null) return {}
+  if (typeof map.reads === 'boolean') return { reads: map.reads }
+  throw invalid('mark', 'reads', 'true or false', map.reads)
 }
 
 function markKind(map: WireMap): MarkKind {

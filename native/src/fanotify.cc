@@ -50,20 +50,21 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     return *reader_;
   }
 
-  // mark(kind: 'filesystem' | 'mount', path: Buffer)
+  // mark(kind: 'filesystem' | 'mount', path: Buffer, reads: boolean)
   void Mark(const Napi::CallbackInfo& info) {
     const bool filesystem = info[0].As<Napi::String>().Utf8Value() == "filesystem";
     const auto path = info[1].As<Napi::Buffer<char>>();
     Guarded(info.Env(), [&] {
       Reader(info.Env())
-          .Mark(filesystem ? MarkKind::kFilesystem : MarkKind::kMount, std::string(path.Data(), path.Length()));
+          .Mark(filesystem ? MarkKind::kFilesystem : MarkKind::kMount, std::string(path.Data(), path.Length()),
+                info[2].ToBoolean());
     });
   }
 
-  // markMountOfRoot(pid)
+  // markMountOfRoot(pid, reads: boolean)
   void MarkMountOfRoot(const Napi::CallbackInfo& info) {
     const pid_t pid = info[0].As<Napi::Number>().Int32Value();
-    Guarded(info.Env(), [&] { Reader(info.Env()).MarkMountOfRoot(pid); });
+    Guarded(info.Env(), [&] { Reader(info.Env()).MarkMountOfRoot(pid, info[1].ToBoolean()); });
   }
 
   // read(): null when no event waits, else kAccessElements values for each new file

@@ -79,21 +79,24 @@ size_t FanotifyReader::BufferBytes() const {
   return std::min(free, kBufferBytesMax / EventBuffer::kMetadataBytes) * EventBuffer::kMetadataBytes;
 }
 
-void FanotifyReader::MarkAt(MarkKind kind, int directory, const std::string& path) {
+void FanotifyReader::MarkAt(MarkKind kind, int directory, const std::string& path, bool reads) {
   UniqueFd root(openat(directory, path.c_str(), O_PATH | O_CLOEXEC));
   if (!root.valid()) throw SystemError{"open", errno};
   const unsigned scope = kind == MarkKind::kFilesystem ? FAN_MARK_FILESYSTEM : FAN_MARK_MOUNT;
-  if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, kEvents, directory, path.c_str()) != 0)
+  const uint64_t events = reads ? kEvents | FAN_ACCESS : kEvents;
+  if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, events, directory, path.c_str()) != 0)
     throw SystemError{"fanotify_mark", errno};
   root_ = std::move(root);
   if (!ReadLink(root_.get(), &root_path_)) root_path_.clear();
   if (root_path_ == "/") root_path_.clear();
 }
 
-void FanotifyReader::Mark(MarkKind kind, const std::string& path) { MarkAt(kind, AT_FDCWD, path); }
+void FanotifyReader::Mark(MarkKind kind, const std::string& path, bool reads) {
+  MarkAt(kind, AT_FDCWD, path, reads);
+}
 
-void FanotifyReader::MarkMountOfRoot(pid_t pid) {
-  MarkAt(MarkKind::kMount, proc_.get(), std::to_string(pid) + "/root");
+void FanotifyReader::MarkMountOfRoot(pid_t pid, bool reads) {
+  MarkAt(MarkKind::kMount, proc_.get(), std::to_string(pid) + "/root", reads);
 }
 
 bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
@@ -157,7 +160,7 @@ void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* ac
     access.path.resize(access.path.size() - kDeletedSuffixBytes);
   }
   seen |= kinds;
-  Ignore(event.fd, event.mask & kEvents);
+  Ignore(event.fd, event.mask & (kEvents | FAN_ACCESS));
 
   const std::string* command = CommandOf(event.pid);
   access.kinds = kinds;
@@ -168,8 +171,8 @@ void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* ac
   accesses->push_back(std::move(access));
 }
 
-// Spares the workload further events of this file. Only the bits that have come: an exec after an open must still be
-// told. Failure costs time, nothing else: the set of seen files decides.
+// Spares the workload further events of this file. Only the bits that have come: an exec or a read after an open must
+// still be told. Failure costs time, nothing else: the set of seen files decides.
 void FanotifyReader::Ignore(int file, uint64_t mask) {
   const unsigned survive = FAN_MARK_ADD | FAN_MARK_IGNORED_SURV_MODIFY;
   if (!old_ignore_flag_) {

@@ -49,10 +49,10 @@ class FanotifyReader {
   // Opens the group and everything that later needs a path: /proc and /proc/self/fd. Throws SystemError.
   FanotifyReader();
 
-  // `path` is absolute. Throws SystemError.
-  void Mark(MarkKind kind, const std::string& path);
+  // `path` is absolute. `reads`: FAN_ACCESS too, as evidence that a file was not only opened. Throws SystemError.
+  void Mark(MarkKind kind, const std::string& path, bool reads);
   // Marks the mount that is the root of a process, found through the held /proc. Throws SystemError.
-  void MarkMountOfRoot(pid_t pid);
+  void MarkMountOfRoot(pid_t pid, bool reads);
 
   // One read(2), which takes as many events as the free descriptors allow. Appends the files that are new.
   // Returns false when no event was waiting. Throws SystemError.
@@ -79,7 +79,7 @@ class FanotifyReader {
     }
   };
 
-  void MarkAt(MarkKind kind, int directory, const std::string& path);
+  void MarkAt(MarkKind kind, int directory, const std::string& path, bool reads);
   size_t BufferBytes() const;
   void Take(const RawEvent& event, std::vector<FileAccess>* accesses);
   void TakeFile(const RawEvent& event, std::vector<FileAccess>* accesses);

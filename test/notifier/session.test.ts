@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { FileAccess } from '../../native/fanotify.ts'
+import type { FileAccess, MarkEvents } from '../../native/fanotify.ts'
 import { NativeError } from '../../native/system-error.ts'
 import { type FileWatch, Session } from '../../notifier/session.ts'
 import { Connection } from '../../shared/connection.ts'
@@ -33,12 +33,12 @@ class FakeWatch implements FileWatch {
     ignoredOwn: 6,
   }
 
-  mark(kind: string, path: Buffer): void {
+  mark(kind: string, path: Buffer, { reads }: MarkEvents): void {
     if (this.markError) throw this.markError
-    this.done.push(`mark ${kind} ${path}`)
+    this.done.push(`mark ${kind} ${path}${reads ? ' reads' : ''}`)
   }
-  markMountOfRoot(pid: number): void {
-    this.done.push(`mark root of ${pid}`)
+  markMountOfRoot(pid: number, { reads }: MarkEvents): void {
+    this.done.push(`mark root of ${pid}${reads ? ' reads' : ''}`)
   }
   read(): FileAccess[] | null {
     return this.queue.shift() ?? null
@@ -176,6 +176,21 @@ describe('a session of the notifier', () => {
     await optimizer.close()
   })
 
+  it('asks for evidence of reading where the mark does', async () => {
+    for (const [reads, done] of [
+      [true, 'mark root of 42 reads'],
+      [false, 'mark root of 42'],
+    ] as const) {
+      const watch = new FakeWatch()
+      const { optimizer, messages } = await openSession(watch)
+      await optimizer.send(OPTIMIZER_HELLO)
+      await optimizer.send({ type: 'mark', kind: 'mount', rootPid: 42, reason: 'test', reads })
+      await until(messages, 'marked')
+      assert.deepEqual(watch.done, [done])
+      await optimizer.close()
+    }
+  })
+
   it('ends in peace when the optimizer is gone', async () => {
     for (const messages of [[], [OPTIMIZER_HELLO], [OPTIMIZER_HELLO, MARK]]) {
       const watch = new FakeWatch()
@@ -224,7 +239,7 @@ describe('a session of the notifier', () => {
     [
       'another major version',
       [{ ...OPTIMIZER_HELLO, version: { major: 2, minor: 0 } }],
-      /protocol 2\.0.*1\.0/,
+      /protocol 2\.0.*1\.1/,
     ],
   ]
   for (const [name, sent, pattern] of misuses) {

@@ -7,27 +7,36 @@ import { SILENT_LOG } from '../../shared/log.ts'
 import { type Counters, KIND, PHASE } from '../../shared/messages.ts'
 import { type Files, Overlay } from '../helpers/overlay.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
-import { runProbe } from '../helpers/probe.ts'
+import { RunningProbe, runProbe } from '../helpers/probe.ts'
 
 interface Told {
-  /** First accesses in order, as `path kinds`: o open, x exec. */
+  /** First accesses in order, as `path kinds`: o open, x exec, r read. */
   run: string[]
   counters: Counters
 }
 
-const LETTERS: Record<number, string> = { [KIND.open]: 'o', [KIND.exec]: 'x', [KIND.open | KIND.exec]: 'ox' }
+const LETTERS: [number, string][] = [
+  [KIND.open, 'o'],
+  [KIND.exec, 'x'],
+  [KIND.read, 'r'],
+]
+
+function letters(kinds: number): string {
+  return LETTERS.flatMap(([bit, letter]) => ((kinds & bit) === 0 ? [] : [letter])).join('')
+}
 
 /** What the notifier tells of a workload in a root of `layers`, its kinds OR-ed as a receiver does. */
 async function watch(
   layers: Files[],
   verbs: string[],
-  prepare?: (root: string, notifier: NotifierProcess) => void,
+  options: { prepare?: (root: string, notifier: NotifierProcess) => void; reads?: boolean } = {},
 ): Promise<Told> {
+  const { prepare, reads = false } = options
   const overlay = new Overlay(layers)
   try {
     const notifier = await NotifierProcess.spawn({ log: SILENT_LOG })
     try {
-      await notifier.mark({ kind: 'filesystem', path: Buffer.from(overlay.merged), reason: 'test' })
+      await notifier.mark({ kind: 'filesystem', path: Buffer.from(overlay.merged), reason: 'test', reads })
       await notifier.started()
       prepare?.(overlay.merged, notifier)
       runProbe(verbs, overlay.merged)
@@ -41,8 +50,8 @@ async function watch(
       }
       await notifier.stop()
       // The probe itself is the first access of every workload.
-      assert.deepEqual([...kinds][0], ['/probe', KIND.open | KIND.exec])
-      return { run: [...kinds].slice(1).map(([path, bits]) => `${path} ${LETTERS[bits]}`), counters }
+      assert.deepEqual([...kinds][0], ['/probe', KIND.open | KIND.exec | (reads ? KIND.read : 0)])
+      return { run: [...kinds].slice(1).map(([path, bits]) => `${path} ${letters(bits)}`), counters }
     } finally {
       await notifier.kill()
     }
@@ -85,16 +94,18 @@ describe('what a file system mark on an overlay tells', { skip: skipWithoutFanot
   })
 
   it('is the target of a symlink, by its resolved path', async () => {
-    const { run } = await watch([{ 'usr/lib/x.so.1': '' }], ['read', '/lib/x.so'], (root) => {
-      symlinkSync('usr/lib', join(root, 'lib'))
-      symlinkSync('x.so.1', join(root, 'usr/lib/x.so'))
+    const { run } = await watch([{ 'usr/lib/x.so.1': '' }], ['read', '/lib/x.so'], {
+      prepare: (root) => {
+        symlinkSync('usr/lib', join(root, 'lib'))
+        symlinkSync('x.so.1', join(root, 'usr/lib/x.so'))
+      },
     })
     assert.deepEqual(run, ['/usr/lib/x.so.1 o'])
   })
 
   it('is a group of hard links once, by the name used first', async () => {
-    const { run } = await watch([{ one: 'same' }], ['read', '/two', 'read', '/one'], (root) => {
-      linkSync(join(root, 'one'), join(root, 'two'))
+    const { run } = await watch([{ one: 'same' }], ['read', '/two', 'read', '/one'], {
+      prepare: (root) => linkSync(join(root, 'one'), join(root, 'two')),
     })
     assert.deepEqual(run, ['/two o'])
   })
@@ -132,7 +143,7 @@ describe('what a file system mark on an overlay tells', { skip: skipWithoutFanot
         .concat('read', '/x (deleted)', 'read', '/x', 'unlink', '/x')
         .concat('append', '/made', 'unlink', '/made'),
       // So late a reader that everything has happened.
-      (_, notifier) => process.kill(notifier.pid, 'SIGSTOP'),
+      { prepare: (_, notifier) => process.kill(notifier.pid, 'SIGSTOP') },
     )
     assert.deepEqual(run, ['/config o', '/replaced o', '/x (deleted) o', '/x o', '/made o'])
     assert.equal(counters.deleted, 4)
@@ -154,5 +165,66 @@ describe('what a file system mark on an overlay tells', { skip: skipWithoutFanot
       Array.from({ length: 20_000 }, (_, number) => `/many/${number} o`),
     )
     assert.deepEqual([counters.overflows, counters.descriptorErrors, counters.unresolved], [0, 0, 0])
+  })
+})
+
+describe('what a mark that asks for reads tells', { skip: skipWithoutFanotify() }, () => {
+  const reads = true
+
+  it('is which files were read, and which only opened or mapped', async () => {
+    const verbs = ['open', '/opened', 'map', '/mapped', 'read', '/a', 'open', '/later', 'read', '/later']
+    const { run } = await watch([{ opened: 'o', mapped: 'm', a: 'a', later: 'l' }], verbs, { reads })
+    assert.deepEqual(run, ['/opened o', '/mapped o', '/a or', '/later or'])
+  })
+
+  it('is a read of what is executed: the kernel reads its head', async () => {
+    const { run } = await watch([{ script: '#!/probe open\n', other: '' }], ['exec', '/script'], { reads })
+    assert.deepEqual(run, ['/script oxr'])
+  })
+
+  it('is no read of an empty file, which has nothing to give', async () => {
+    assert.deepEqual((await watch([{ empty: '' }], ['read', '/empty'], { reads })).run, ['/empty o'])
+  })
+
+  it('keeps the order of first accesses, whatever is read when', async () => {
+    const verbs = ['open', '/c', 'open', '/a', 'read', '/b', 'read', '/a', 'read', '/c']
+    const { run } = await watch([{ a: 'a', b: 'b', c: 'c' }], verbs, { reads })
+    assert.deepEqual(run, ['/c or', '/a or', '/b or'])
+  })
+
+  it('is all of 20,000 files read in one go', async () => {
+    const files = Object.fromEntries(Array.from({ length: 20_000 }, (_, number) => [`many/${number}`, 'x']))
+    const { run, counters } = await watch([files], ['burst', '/many', '20000'], { reads })
+    assert.deepEqual(
+      run,
+      Array.from({ length: 20_000 }, (_, number) => `/many/${number} or`),
+    )
+    assert.deepEqual([counters.overflows, counters.descriptorErrors, counters.unresolved], [0, 0, 0])
+  })
+
+  it('costs nothing more for a file that was told as opened and read', async () => {
+    const overlay = new Overlay([
+      Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`many/${n}`, 'x'])),
+    ])
+    const notifier = await NotifierProcess.spawn({ log: SILENT_LOG })
+    const burst = ['burst', '/many', '300']
+    const probe = new RunningProbe([...burst, 'ready', ...burst, ...burst, 'ready'], overlay.merged)
+    try {
+      await notifier.mark({ kind: 'filesystem', path: Buffer.from(overlay.merged), reason: 'test', reads })
+      assert.equal(await probe.line(), 'ready')
+      // What was read before the mark stood is read again now, once.
+      const other = new RunningProbe([...burst, 'ready'], overlay.merged)
+      assert.equal(await other.line(), 'ready')
+      await other.end()
+      const before = await notifier.flush()
+      probe.say('go on')
+      assert.equal(await probe.line(), 'ready')
+      assert.equal((await notifier.flush()).read, before.read)
+    } finally {
+      probe.say('go on')
+      await probe.end()
+      await notifier.kill()
+      overlay.remove()
+    }
   })
 })

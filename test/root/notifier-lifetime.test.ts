@@ -163,7 +163,7 @@ describe('a program that is no notifier', { skip: skipWithoutFanotify() }, () =>
     const frame = encodeFrame(encodeMessage(hello)).toString('base64')
     await assert.rejects(
       spawnEntry(`socket.write(Buffer.from("${frame}", "base64")); socket.resume()`),
-      /notifier 9 speaks protocol 2\.0, this side speaks 1\.0/,
+      /notifier 9 speaks protocol 2\.0, this side speaks 1\.1/,
     )
   })
 })

@@ -95,7 +95,7 @@ describe('messages', () => {
   it('of another major version are refused, naming both', () => {
     assert.throws(() => requireSameMajor(helloOf(2, 3)), {
       code: 'VERSION_UNSUPPORTED',
-      message: 'peer 9.9 speaks protocol 2.3, this side speaks 1.0: install both from the same release',
+      message: 'peer 9.9 speaks protocol 2.3, this side speaks 1.1: install both from the same release',
     })
   })
 })

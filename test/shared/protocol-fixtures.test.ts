@@ -11,6 +11,7 @@ import {
   type FromNotifier,
   type FromOptimizer,
   MessageError,
+  PROTOCOL_VERSION,
 } from '../../shared/messages.ts'
 
 type Message = FromNotifier | FromOptimizer
@@ -72,28 +73,39 @@ function entryFromFixture(elements: Json[]): unknown {
   return Object.fromEntries(ENTRY_ORDER.map((name, index) => [name, fromFixture(elements[index] as Json)]))
 }
 
-describe('protocol 1.0, in bytes of another implementation,', () => {
-  for (const fixture of fixtures('v1.0')) {
-    it(`reads ${fixture.name}`, () => assert.deepEqual(toFixture(decode(fixture)), fixture.message))
-    it(`writes ${fixture.name} as the same bytes`, () => {
-      const written = encodeMessage(fromFixture(fixture.message) as Message)
-      assert.equal(written.toString('hex'), fixture.payload.toString('hex'))
-    })
-  }
+const VERSIONS = readdirSync(FIXTURES).filter((name) => /^v\d+\.\d+$/.test(name))
 
-  for (const fixture of fixtures('v1.0/accepted'))
-    it(`accepts ${fixture.name}`, () => assert.deepEqual(toFixture(decode(fixture)), fixture.message))
+for (const version of VERSIONS) {
+  describe(`protocol ${version.slice(1)}, in bytes of another implementation,`, () => {
+    for (const fixture of fixtures(version)) {
+      it(`reads ${fixture.name}`, () => assert.deepEqual(toFixture(decode(fixture)), fixture.message))
+      it(`writes ${fixture.name} as the same bytes`, () => {
+        const written = encodeMessage(fromFixture(fixture.message) as Message)
+        assert.equal(written.toString('hex'), fixture.payload.toString('hex'))
+      })
+    }
 
-  for (const fixture of fixtures('v1.0/refused')) {
-    it(`refuses ${fixture.name}`, () => {
-      assert.throws(
-        () => decode(fixture),
-        (error) => error instanceof MessageError && error.code === fixture.code && error.message.length < 400,
-      )
-    })
-  }
+    for (const fixture of fixtures(`${version}/accepted`))
+      it(`accepts ${fixture.name}`, () => assert.deepEqual(toFixture(decode(fixture)), fixture.message))
 
-  it('has a fixture of every message type', () => {
+    for (const fixture of fixtures(`${version}/refused`)) {
+      it(`refuses ${fixture.name}`, () => {
+        assert.throws(
+          () => decode(fixture),
+          (error) =>
+            error instanceof MessageError && error.code === fixture.code && error.message.length < 400,
+        )
+      })
+    }
+  })
+}
+
+describe('the fixtures of the protocol', () => {
+  it('have the current version among them', () => {
+    assert.ok(VERSIONS.includes(`v${PROTOCOL_VERSION.major}.${PROTOCOL_VERSION.minor}`))
+  })
+
+  it('have every message type', () => {
     const types = fixtures('v1.0').map(({ from, message }) => `${from} ${(message as { type: string }).type}`)
     const notifier: FromNotifier['type'][] = [
       'hello',
