@@ -353,10 +353,8 @@ function bytes(type: string, field: string, value: unknown, bytesMax: number): B
 }
 
 function invalid(type: string, field: string, expected: string, received: unknown): MessageError {
-  const shown =
-    typeof received === 'object' && received !== null
-      ? (received.constructor?.name ?? 'object')
-      : String(received)
+  // Nothing of the value itself is asked: a map may hold anything under `constructor`.
+  const shown = typeof received === 'object' ? Object.prototype.toString.call(received) : String(received)
   return new MessageError(
     'MESSAGE_INVALID',
     `message "${type.slice(0, 64)}": ${field} must be ${expected}, not ${shown.slice(0, 64)}`,
