@@ -1,4 +1,5 @@
 /** What a finished image is, layer by layer: from its documents and the ends of its blobs, nothing is unpacked. */
+import { isZstd } from '../native/zstd.ts'
 import { TOC_DIGEST_ANNOTATION } from './convert/layer.ts'
 import { type LayerToc, readToc } from './estargz/reader.ts'
 import type { Descriptor } from './image/descriptor.ts'
@@ -7,7 +8,6 @@ import { formatPlatform } from './image/platform.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import { isGzip } from './tar/gunzip.ts'
-import { isZstd } from './tar/layer.ts'
 
 export const INSPECTION_SCHEMA_VERSION = 1
 

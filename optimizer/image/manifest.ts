@@ -111,7 +111,7 @@ export function documentKind(descriptor: Descriptor, bytes: Uint8Array): 'index'
 }
 
 /** A manifest's layers that are file systems this program can read. Codes of refusal: LAYER_FOREIGN, LAYER_UNSUPPORTED. */
-export function requireReadableLayer(layer: Descriptor, index: number): 'tar' | 'gzip' {
+export function requireReadableLayer(layer: Descriptor, index: number): 'tar' | 'gzip' | 'zstd' {
   switch (layer.mediaType) {
     case MEDIA_TYPE.ociLayer:
     case MEDIA_TYPE.dockerLayer:
@@ -119,6 +119,9 @@ export function requireReadableLayer(layer: Descriptor, index: number): 'tar' | 
     case MEDIA_TYPE.ociLayerGzip:
     case MEDIA_TYPE.dockerLayerGzip:
       return 'gzip'
+    case MEDIA_TYPE.ociLayerZstd:
+    case MEDIA_TYPE.dockerLayerZstd:
+      return 'zstd'
   }
   const name = `layer ${index} (${layer.digest}) has the media type ${layer.mediaType}`
   if (/foreign|nondistributable/.test(layer.mediaType)) {
@@ -127,10 +130,7 @@ export function requireReadableLayer(layer: Descriptor, index: number): 'tar' | 
       `${name}: foreign layers may not be redistributed and are not converted`,
     )
   }
-  const hint = /zstd/.test(layer.mediaType)
-    ? 'zstd sources are not supported: convert the image to gzip layers first'
-    : 'only tar and gzip layers are supported'
-  throw new PreconditionError('LAYER_UNSUPPORTED', `${name}: ${hint}`)
+  throw new PreconditionError('LAYER_UNSUPPORTED', `${name}: only tar, gzip and zstd layers are supported`)
 }
 
 function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> {

@@ -2,7 +2,7 @@ import { PreconditionError } from '../../shared/errors.ts'
 import type { Digest } from '../image/digest.ts'
 
 /** What of a layer did not hold. */
-export type LayerCheck = 'size' | 'digest' | 'gzip' | 'tar' | 'diff ID'
+export type LayerCheck = 'size' | 'digest' | 'gzip' | 'zstd' | 'tar' | 'diff ID'
 
 /** A layer's bytes are not what its image promises. Code: LAYER_CORRUPT. */
 export class LayerCorruptError extends PreconditionError {

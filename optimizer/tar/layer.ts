@@ -1,15 +1,23 @@
 /** A layer's blob, read once: checked against its digests, indexed, and kept uncompressed where somebody asks for that. */
+import { isZstd } from '../../native/zstd.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry, TarNotes } from './entry.ts'
-import { LayerCorruptError, LayerUnsupportedError, TarFormatError, TarLimitError } from './errors.ts'
+import {
+  type LayerCheck,
+  LayerCorruptError,
+  LayerUnsupportedError,
+  TarFormatError,
+  TarLimitError,
+} from './errors.ts'
 import { GzipFormatError, gunzip, isGzip } from './gunzip.ts'
 import { TarIndexer } from './indexer.ts'
 import { keepLastOfName } from './last-wins.ts'
 import { Spool } from './spool.ts'
+import { unzstd, ZstdFormatError } from './unzstd.ts'
 
 export interface LayerBlob {
-  /** Where the blob's bytes come from; whether they are gzip or tar is seen from them, as containerd does. */
+  /** Where the blob's bytes come from; whether they are gzip, zstd or tar is seen from them, as containerd does. */
   blob: AsyncIterable<Buffer>
   descriptor: Descriptor
   /** Digest of the uncompressed tar, from the image config. */
@@ -42,8 +50,8 @@ export interface OpenedLayer extends IndexedLayer {
 }
 
 /**
- * @throws {LayerCorruptError} naming the check that failed: size, digest, gzip, tar, diff ID
- * @throws {LayerUnsupportedError} zstd, or more than any real layer needs
+ * @throws {LayerCorruptError} naming the check that failed: size, digest, gzip, zstd, tar, diff ID
+ * @throws {LayerUnsupportedError} more than any real layer needs
  * @throws {SpoolError} the disk is full
  */
 export async function openLayer(source: LayerSource): Promise<OpenedLayer> {
@@ -76,7 +84,7 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
   const indexer = new TarIndexer()
   const uncompressed = new DigestCounter()
   try {
-    for await (const piece of decompressed(blob, descriptor.digest)) {
+    for await (const piece of decompressed(blob)) {
       source.signal?.throwIfAborted()
       const written = spool?.append(piece)
       uncompressed.update(piece)
@@ -104,31 +112,25 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
 
 /** A wrong digest is the cause of all that follows from wrong bytes: read on to know it. */
 async function explain(error: unknown, blob: CheckedBlob, layer: Digest): Promise<unknown> {
-  const format = error instanceof GzipFormatError || error instanceof TarFormatError
-  if (!format && !(error instanceof TarLimitError)) return error
+  const check = checkOf(error)
+  if (check === undefined && !(error instanceof TarLimitError)) return error
   for await (const _ of blob);
   blob.requireWhole()
   if (error instanceof TarLimitError) return new LayerUnsupportedError(layer, error.message, { cause: error })
-  const check = error instanceof GzipFormatError ? 'gzip' : 'tar'
-  return new LayerCorruptError(layer, check, (error as Error).message, { cause: error })
+  return new LayerCorruptError(layer, check as LayerCheck, (error as Error).message, { cause: error })
 }
 
-const ZSTD_MAGIC = 0xfd2fb528
-
-/** @see RFC 8878, section 3.1.1 */
-export function isZstd(bytes: Buffer): boolean {
-  return bytes.length >= 4 && bytes.readUInt32LE(0) === ZSTD_MAGIC
+function checkOf(error: unknown): LayerCheck | undefined {
+  if (error instanceof GzipFormatError) return 'gzip'
+  if (error instanceof ZstdFormatError) return 'zstd'
+  return error instanceof TarFormatError ? 'tar' : undefined
 }
 
-async function* decompressed(blob: CheckedBlob, layer: Digest): AsyncGenerator<Buffer> {
+async function* decompressed(blob: CheckedBlob): AsyncGenerator<Buffer> {
   const head = await blob.peek(4)
   if (isGzip(head)) yield* gunzip(blob)
-  else if (isZstd(head)) {
-    throw new LayerUnsupportedError(
-      layer,
-      'it is compressed with zstd, whatever its media type says; convert the image to gzip layers first',
-    )
-  } else yield* blob
+  else if (isZstd(head)) yield* unzstd(blob)
+  else yield* blob
 }
 
 /** Counts and hashes what passes. Iterating can stop and go on: the position is the blob's, not the loop's. */

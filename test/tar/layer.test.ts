@@ -10,6 +10,7 @@ import { indexLayer, type LayerSource, type OpenedLayer, openLayer } from '../..
 import { CodedError, EXIT } from '../../shared/errors.ts'
 import { file, tarOf } from '../helpers/tar-language.ts'
 import { inPieces } from '../helpers/tar-layer.ts'
+import { skippable, zstdFrame, zstdStream } from '../helpers/zstd.ts'
 
 const TAR = tarOf([file('a', 'content of a'), file('b', 'x'.repeat(5000))])
 const BLOB = gzipSync(TAR)
@@ -65,6 +66,11 @@ describe('Opening a layer', () => {
     ['gzip', BLOB],
     ['many gzip members', Buffer.concat([gzipSync(TAR.subarray(0, 700)), gzipSync(TAR.subarray(700))])],
     ['gzip with something after it', Buffer.concat([BLOB, Buffer.from('rest')])],
+    ['zstd', zstdFrame(TAR)],
+    [
+      'many zstd frames',
+      Buffer.concat([zstdFrame(TAR.subarray(0, 700)), skippable('x'), zstdStream(TAR.subarray(700))]),
+    ],
   ] as const) {
     it('gives the same index without keeping a byte, and refuses the same bytes', async () => {
       const { spoolPath: _, ...blob } = source(BLOB)
@@ -117,15 +123,20 @@ describe('Opening a layer', () => {
     await corrupt(source(BLOB.subarray(0, 60), { claimed: BLOB }), 'size', /only 60 of the/)
   })
 
-  it('refuses zstd by name, also behind another media type', async () => {
-    const zstd = Buffer.from('28b52ffd2400010000', 'hex')
+  it('refuses a broken zstd stream with the right digest', async () => {
+    await corrupt(source(zstdFrame(TAR).subarray(0, 80)), 'zstd', /ends inside a frame/)
+    const trailed = Buffer.concat([zstdFrame(TAR), Buffer.from('something else')])
+    await corrupt(source(trailed), 'zstd', /./)
+  })
+
+  it('refuses zstd that needs too much memory', async () => {
     await assert.rejects(
-      () => openLayer(source(zstd)),
+      () => openLayer(source(Buffer.from('28b52ffd0098010000', 'hex'))),
       (error) =>
         error instanceof CodedError &&
         error.code === 'LAYER_UNSUPPORTED' &&
         error.exitCode === EXIT.precondition &&
-        /zstd/.test(error.message),
+        /zstd frames need a window/.test(error.message),
     )
     assert.deepEqual(readdirSync(folder), [])
   })

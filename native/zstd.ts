@@ -1,0 +1,64 @@
+/**
+ * zstd, by the package zstd-napi, which is loaded when it is first needed. Its calls work on the calling thread:
+ * what takes long belongs into a worker.
+ *
+ * @see RFC 8878; zstd.h
+ */
+import { createRequire } from 'node:module'
+import { CodedError, messageOf } from '../shared/errors.ts'
+
+type Binding = typeof import('zstd-napi/binding.js')
+
+const require = createRequire(import.meta.url)
+let loaded: Binding | undefined
+
+/** @throws {CodedError} ENGINE_MISSING */
+export function zstdBinding(): Binding {
+  try {
+    loaded ??= require('zstd-napi/binding.js') as Binding
+    return loaded
+  } catch (cause) {
+    throw new CodedError(
+      'ENGINE_MISSING',
+      `zstd cannot be loaded: ${messageOf(cause)}; run: npm rebuild zstd-napi`,
+      { cause },
+    )
+  }
+}
+
+/** Frames that ask for more memory than this are refused, as the command `zstd -d` does: 128 MiB. */
+export const WINDOW_LOG_MAX = 27
+
+const MAGIC = 0xfd2fb528
+const SKIPPABLE_MAGIC = 0x184d2a50
+
+/** Whether bytes begin with a zstd frame, or with one that its readers skip. @see RFC 8878, section 3.1 */
+export function isZstd(bytes: Buffer): boolean {
+  if (bytes.length < 4) return false
+  const magic = bytes.readUInt32LE(0)
+  return magic === MAGIC || (magic & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC
+}
+
+/** Frames one after the other, content of unknown size, pieces of any length. Skippable frames yield nothing. */
+export class ZstdDecompressor {
+  readonly #context
+  /** The input so far ends inside a frame. */
+  inFrame = false
+
+  constructor() {
+    const { DCtx, DParameter } = zstdBinding()
+    this.#context = new DCtx()
+    this.#context.setParameter(DParameter.windowLogMax, WINDOW_LOG_MAX)
+  }
+
+  /**
+   * Takes some of `input` and fills some of `output`: all of one or the other.
+   * @throws with what zstd says of the bytes
+   */
+  step(input: Uint8Array, output: Uint8Array): { consumed: number; produced: number } {
+    const [hint, produced, consumed] = this.#context.decompressStream(output, input)
+    // With nothing taken and nothing given it only names the header's size of a frame to come.
+    if (consumed > 0 || produced > 0) this.inFrame = hint !== 0
+    return { consumed, produced }
+  }
+}
