@@ -2,14 +2,8 @@
  * The Go library that lazily pulling snapshotters read eStargz with, as a small program of ours: built once per
  * content of its source, kept in the cache folder. test/readers/README.md says what it needs.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const SOURCE = fileURLToPath(new URL('../../../test/readers/estargz-check/main.go', import.meta.url))
+import { spawnSync } from 'node:child_process'
+import { buildGoProgram, lackOfGo } from '../../bench/go-program.ts'
 
 /** A name in a blob, as the library sees it. */
 export interface CheckedEntry {
@@ -34,28 +28,12 @@ export interface CheckedEntry {
 
 /** Why the checker cannot be built here, or false; with CI set always false: there it must be. */
 export function skipWithoutGo(): string | false {
-  if (process.env.CI) return false
-  if (spawnSync('go', ['version']).status !== 0) return 'no go in PATH (bin/setup --test provides it)'
-  const library = ['list', 'github.com/containerd/stargz-snapshotter/estargz']
-  if (spawnSync('go', library, { env: environment() }).status !== 0) {
-    return 'the Go library estargz is not in GOPATH (bin/setup --test provides it)'
-  }
-  return false
+  return process.env.CI ? false : lackOfGo(['github.com/containerd/stargz-snapshotter/estargz'])
 }
 
 /** Path of the built checker. */
 export function buildGoChecker(): string {
-  const digest = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16)
-  const program = join(cacheFolder(), `estargz-check-${digest}`)
-  if (existsSync(program)) return program
-  mkdirSync(cacheFolder(), { recursive: true })
-  const unfinished = `${program}.${process.pid}`
-  execFileSync('go', ['build', '-o', unfinished, SOURCE], {
-    env: environment(),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  renameSync(unfinished, program)
-  return program
+  return buildGoProgram('test/readers/estargz-check/main.go')
 }
 
 /** Opens the blob, verifies TOC and chunks, reads every file. @throws with what the library says */
@@ -66,17 +44,4 @@ export function checkBlob(program: string, blobPath: string, tocDigest: string):
   })
   if (status !== 0) throw new Error(stderr.trim())
   return JSON.parse(stdout) as CheckedEntry[]
-}
-
-function environment(): NodeJS.ProcessEnv {
-  return {
-    GO111MODULE: 'off',
-    GOTOOLCHAIN: 'local',
-    GOCACHE: join(cacheFolder(), 'go-build'),
-    ...process.env,
-  }
-}
-
-function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'hotlayer')
 }
