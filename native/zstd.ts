@@ -62,3 +62,29 @@ export class ZstdDecompressor {
     return { consumed, produced }
   }
 }
+
+const GROWTH_BYTES = 1024 * 1024
+
+/**
+ * Whole frames at once, on the calling thread: for what is small, or in a worker.
+ * @param outputBytesMax more than this is an error, however much memory there is
+ * @throws with what zstd says of the bytes, or that they end inside a frame, or hold more
+ */
+export function decompressFrames(frames: Uint8Array, outputBytesMax: number): Buffer {
+  const decompressor = new ZstdDecompressor()
+  const pieces: Buffer[] = []
+  let bytes = 0
+  let input = frames
+  for (;;) {
+    // One byte more than allowed, so that a further one is seen.
+    const output = Buffer.allocUnsafe(Math.min(GROWTH_BYTES, outputBytesMax + 1 - bytes))
+    const { consumed, produced } = decompressor.step(input, output)
+    bytes += produced
+    if (bytes > outputBytesMax) throw new Error(`it holds more than ${outputBytesMax} bytes`)
+    pieces.push(output.subarray(0, produced))
+    input = input.subarray(consumed)
+    if (input.length === 0 && produced < output.length) break
+  }
+  if (decompressor.inFrame) throw new Error('it ends inside a frame')
+  return Buffer.concat(pieces)
+}

@@ -1,7 +1,8 @@
 /** What a finished image is, layer by layer: from its documents and the ends of its blobs, nothing is unpacked. */
 import { isZstd } from '../native/zstd.ts'
 import { TOC_DIGEST_ANNOTATION } from './convert/layer.ts'
-import { type LayerToc, readToc } from './estargz/reader.ts'
+import { type LayerToc, type LazyFormat, readToc } from './estargz/reader.ts'
+import { CONTAINERS_ANNOTATION } from './estargz/zstd-annotations.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
@@ -26,13 +27,13 @@ export interface InspectedLayer {
   digest: Digest
   mediaType: string
   sizeBytes: number
-  format: 'estargz' | 'gzip' | 'zstd' | 'tar'
-  /** null for every format but eStargz. */
+  format: LazyFormat | 'gzip' | 'zstd' | 'tar'
+  /** null for formats without one. */
   toc: InspectedToc | null
 }
 
 export interface InspectedToc {
-  /** Computed from the blob. */
+  /** Computed from the blob: of the TOC, in the containers dialect of the compressed TOC. */
   digest: Digest
   /** As the manifest's annotation promises it to clients; null when it is absent: they will not pull lazily. */
   annotatedDigest: string | null
@@ -76,7 +77,7 @@ async function inspectLayer(
   index: number,
 ): Promise<InspectedLayer> {
   const found = await layerToc(content, layer)
-  const format = found === undefined ? await formatOf(content, layer) : 'estargz'
+  const format = found?.format ?? (await formatOf(content, layer))
   const { digest, mediaType, size } = layer
   return {
     index,
@@ -88,12 +89,12 @@ async function inspectLayer(
   }
 }
 
-function inspectToc(layer: Descriptor, { toc, tocDigest, tocOffset, landmark }: LayerToc): InspectedToc {
+function inspectToc(layer: Descriptor, found: LayerToc): InspectedToc {
+  const { toc, tocOffset, landmark } = found
   const hot = landmark?.kind === 'prefetch' ? toc.entries.slice(0, landmark.index) : []
   const files = hot.filter((entry) => entry.type === 'reg')
   return {
-    digest: tocDigest,
-    annotatedDigest: layer.annotations?.[TOC_DIGEST_ANNOTATION] ?? null,
+    ...tocDigests(layer, found),
     offsetBytes: tocOffset,
     entries: toc.entries.filter((entry) => entry.type !== 'chunk').length,
     landmark: landmark?.kind ?? null,
@@ -101,6 +102,16 @@ function inspectToc(layer: Descriptor, { toc, tocDigest, tocOffset, landmark }: 
     prioritizedBytes: files.reduce((sum, entry) => sum + (entry.size ?? 0), 0),
     hotZoneBytes: landmark?.kind === 'prefetch' ? landmark.offset : 0,
   }
+}
+
+/** Each dialect trusts its TOC by another annotation. */
+function tocDigests(
+  { annotations }: Descriptor,
+  { format, tocDigest, frames }: LayerToc,
+): Pick<InspectedToc, 'digest' | 'annotatedDigest'> {
+  const containers = format === 'zstdchunked-containers' ? frames : undefined
+  const key = containers === undefined ? TOC_DIGEST_ANNOTATION : CONTAINERS_ANNOTATION.tocDigest
+  return { digest: containers?.compressedTocDigest ?? tocDigest, annotatedDigest: annotations?.[key] ?? null }
 }
 
 const MAGIC_BYTES = 4

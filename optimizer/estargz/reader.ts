@@ -1,28 +1,39 @@
-/** A finished eStargz blob, read from its end: footer, TOC, and every chunk when asked. */
+/** A finished blob of eStargz or zstd:chunked, read from its end: footer, TOC, and every chunk when asked. */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { decompressFrames } from '../../native/zstd.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
 import { NO_PREFETCH_LANDMARK, PREFETCH_LANDMARK, TOC_NAME } from '../tar/format-names.ts'
 import { BLOCK_BYTES, parseHeader } from '../tar/header.ts'
 import { FOOTER_BYTES, parseFooter } from './gzip.ts'
 import { parseToc, type Toc, type TocEntry, TocError } from './toc.ts'
+import { FOOTER_BYTES as ZSTD_FOOTER_BYTES } from './zstd-footer.ts'
+import { readZstdToc, type ZstdFrames } from './zstdchunked-reader.ts'
 
 const gunzipBuffer = promisify(gunzip)
 
 /** Reads exactly the bytes asked for. */
 export type ReadAt = (offsetBytes: number, lengthBytes: number) => Promise<Buffer>
 
+/** The last two are zstd:chunked, in its two dialects. */
+export type LazyFormat = 'estargz' | 'zstdchunked' | 'zstdchunked-containers'
+
 export interface LayerToc {
+  format: LazyFormat
   toc: Toc
   /** The TOC's bytes as they are in the blob. */
   json: Buffer
   /** Of `json`: what the layer's annotation must say. */
   tocDigest: Digest
   tocOffset: number
+  /** Compressed bytes of the tar: everything before what holds the TOC. */
+  contentBytes: number
   /** The first landmark there is; undefined when the layer has none. */
   landmark: Landmark | undefined
+  /** Of zstd:chunked only. */
+  frames?: ZstdFrames
 }
 
 export interface Landmark {
@@ -35,14 +46,32 @@ export interface Landmark {
 
 /** A TOC larger than this is no layer's: some two million entries. */
 const TOC_BYTES_MAX = 1024 ** 3
+/** Of whatever format. */
+const TAIL_BYTES = Math.max(FOOTER_BYTES, ZSTD_FOOTER_BYTES.containers)
 
 /**
- * @returns undefined when the blob does not end in an eStargz footer
+ * @returns undefined when the blob does not end in a footer of eStargz or zstd:chunked
  * @throws {TocError} it does, but the TOC is not where or what it should be
  */
 export async function readToc(read: ReadAt, blobBytes: number): Promise<LayerToc | undefined> {
-  const tailBytes = Math.min(FOOTER_BYTES, blobBytes)
-  const footer = parseFooter(await read(blobBytes - tailBytes, tailBytes))
+  const tailBytes = Math.min(TAIL_BYTES, blobBytes)
+  const tail = await read(blobBytes - tailBytes, tailBytes)
+  const zstd = await readZstdToc(read, blobBytes, tail, TOC_BYTES_MAX)
+  if (zstd !== undefined) {
+    const { dialect, json, contentBytes, frames } = zstd
+    const toc = parseToc(json)
+    return {
+      format: dialect === 'stargz' ? 'zstdchunked' : 'zstdchunked-containers',
+      toc,
+      json,
+      tocDigest: digestOf(json),
+      tocOffset: frames.toc.offset,
+      contentBytes,
+      landmark: findLandmark(toc),
+      frames,
+    }
+  }
+  const footer = parseFooter(tail)
   if (footer === undefined) return undefined
   const { tocOffset, footerBytes } = footer
   const memberBytes = blobBytes - footerBytes - tocOffset
@@ -54,7 +83,15 @@ export async function readToc(read: ReadAt, blobBytes: number): Promise<LayerToc
   }
   const json = await tocJson(await read(tocOffset, memberBytes))
   const toc = parseToc(json)
-  return { toc, json, tocDigest: digestOf(json), tocOffset, landmark: findLandmark(toc) }
+  return {
+    format: 'estargz',
+    toc,
+    json,
+    tocDigest: digestOf(json),
+    tocOffset,
+    contentBytes: tocOffset,
+    landmark: findLandmark(toc),
+  }
 }
 
 /** The TOC's tar entry out of its member. */
@@ -101,14 +138,17 @@ export interface Chunk {
   chunkOffset: number
   chunkBytes: number
   chunkDigest: Digest | undefined
+  compression: 'gzip' | 'zstd'
 }
+
+export type LayerChunks = Pick<LayerToc, 'toc' | 'contentBytes' | 'format'>
 
 /**
  * The chunks of all regular files in blob order. What the TOC leaves out is filled in: a chunk without a size goes
  * to the end of its file, a member to the next.
  * @throws {TocError} CHUNKS_INCONSISTENT
  */
-export function chunksOf({ toc, tocOffset }: Pick<LayerToc, 'toc' | 'tocOffset'>): Chunk[] {
+export function chunksOf({ toc, contentBytes, format }: LayerChunks): Chunk[] {
   const chunks: Chunk[] = []
   let file: TocEntry | undefined
   for (const entry of toc.entries) {
@@ -123,10 +163,11 @@ export function chunksOf({ toc, tocOffset }: Pick<LayerToc, 'toc' | 'tocOffset'>
     chunks.push({
       name: file.name,
       offset,
-      memberBytes: tocOffset - offset,
+      memberBytes: contentBytes - offset,
       chunkOffset,
       chunkBytes,
       chunkDigest,
+      compression: format === 'estargz' ? 'gzip' : 'zstd',
     })
   }
   requireConsistent(chunks, toc)
@@ -158,10 +199,11 @@ export async function readChunk(read: ReadAt, chunk: Chunk): Promise<Buffer> {
   if (chunk.chunkDigest === undefined) throw new TocError('CHUNK_UNVERIFIABLE', `${where} has no digest`)
   let member: Buffer
   try {
-    member = await inflate(
-      await read(chunk.offset, chunk.memberBytes),
-      chunk.chunkBytes + MEMBER_SURPLUS_BYTES_MAX,
-    )
+    const compressed = await read(chunk.offset, chunk.memberBytes)
+    const bytesMax = chunk.chunkBytes + MEMBER_SURPLUS_BYTES_MAX
+    // Decompressed here and now: a chunk is some thousandths of a second.
+    const zstd = chunk.compression === 'zstd'
+    member = zstd ? decompressFrames(compressed, bytesMax) : await inflate(compressed, bytesMax)
   } catch (cause) {
     throw new TocError('CHUNK_CORRUPT', `${where} cannot be read: ${messageOf(cause)}`, { cause })
   }
