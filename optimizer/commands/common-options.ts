@@ -8,6 +8,8 @@ import { invalidOption } from './values.ts'
 
 const ADDRESS_DEFAULT = '/run/containerd/containerd.sock'
 const NAMESPACE_DEFAULT = 'default'
+/** The forms of an image argument. @see ../image/location.ts */
+export const LOCATION_FORMS = 'a name in containerd, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
 export const SNAPSHOTTER_DEFAULT = 'overlayfs'
 
 export interface ContainerdOptions {

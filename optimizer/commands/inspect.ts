@@ -1,9 +1,9 @@
 import { PreconditionError } from '../../shared/errors.ts'
 import { formatBytes } from '../console.ts'
-import { Containerd } from '../containerd/client.ts'
 import type { Descriptor } from '../image/descriptor.ts'
+import { parseLocation } from '../image/location.ts'
 import { type InspectedLayer, type Inspection, inspectImage, layerToc } from '../inspect.ts'
-import { ContainerdContentStore, ContainerdImageStore } from '../store/containerd.ts'
+import { withSource } from '../open-stores.ts'
 import { type ResolvedImage, resolveImage } from '../store/resolve.ts'
 import type { ContentStore } from '../store/store.ts'
 import { formatTable } from '../table.ts'
@@ -13,6 +13,7 @@ import {
   addOutputOptions,
   addPlatformOption,
   containerdOptions,
+  LOCATION_FORMS,
   platformOption,
   positional,
   single,
@@ -24,28 +25,22 @@ export const inspectCommand: Command = {
   describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
   builder: (yargs) =>
     addOutputOptions(addContainerdOptions(addPlatformOption(yargs)))
-      .positional('image', { type: 'string', describe: 'image in containerd' })
+      .positional('image', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
       .option('toc', {
         type: 'string',
         describe: 'print the TOC of this layer (0 = lowest) as it is in the blob',
       }),
 
   async run(argv) {
-    const { address, namespace } = containerdOptions(argv)
-    const name = positional(argv, 'image')
+    const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
-    const containerd = await Containerd.connect(address, namespace)
-    try {
-      // Nothing is written: no ingest ever bears this name.
-      const content = new ContainerdContentStore(containerd, 'inspect')
-      const image = await resolveImage(new ContainerdImageStore(containerd), content, name, platform)
+    return await withSource(location, containerdOptions(argv), async ({ content, images, name }) => {
+      const image = await resolveImage(images, content, name, platform)
       if (tocLayer !== undefined) return await tocText(content, image, tocLayer)
       const inspection = await inspectImage(content, image)
       return argv.json === true ? `${JSON.stringify(inspection, null, 2)}\n` : formatInspection(inspection)
-    } finally {
-      containerd.close()
-    }
+    })
   },
 }
 

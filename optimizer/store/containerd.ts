@@ -4,6 +4,7 @@ import type { Containerd } from '../containerd/client.ts'
 import type { Ingest } from '../containerd/content.ts'
 import { AlreadyExistsError } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
+import { findAsDocker } from './find.ts'
 import type { BlobInfo, BlobWriter, ContentStore, ImageStore, StoredImage } from './store.ts'
 
 /** How often create and update are tried in turn while others create and delete the same name. */
@@ -80,6 +81,10 @@ export class ContainerdImageStore implements ImageStore {
 
   constructor(containerd: Containerd) {
     this.#containerd = containerd
+  }
+
+  async find(text: string): Promise<StoredImage> {
+    return await findAsDocker(this, text)
   }
 
   async get(name: string): Promise<StoredImage> {

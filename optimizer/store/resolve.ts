@@ -14,8 +14,7 @@ import {
   parseManifest,
 } from '../image/manifest.ts'
 import { formatPlatform, type Platform, platformMatches } from '../image/platform.ts'
-import { referenceCandidates } from '../image/reference.ts'
-import type { ContentStore, ImageStore, StoredImage } from './store.ts'
+import type { ContentStore, ImageStore } from './store.ts'
 
 /** An index may point at an index; deeper nesting than this is refused. */
 const INDEX_DEPTH_MAX = 4
@@ -45,7 +44,7 @@ export async function resolveImage(
   name: string,
   platform: Platform,
 ): Promise<ResolvedImage> {
-  const stored = await findImage(images, name)
+  const stored = await images.find(name)
   const chosen = await chooseManifest(content, stored.target, platform, 0)
   const config = parseConfig(
     await readDocument(content, chosen.manifest.config, `the config of ${stored.name}`),
@@ -66,22 +65,6 @@ export async function resolveImage(
 function platformOf(config: ImageConfig): Platform {
   const { os, architecture, variant } = config
   return variant === undefined || variant === '' ? { os, architecture } : { os, architecture, variant }
-}
-
-/** The image as typed. @throws {NotFoundError} naming what was tried */
-export async function findImage(images: ImageStore, name: string): Promise<StoredImage> {
-  const candidates = referenceCandidates(name)
-  for (const candidate of candidates) {
-    try {
-      return await images.get(candidate)
-    } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error
-    }
-  }
-  throw new NotFoundError(
-    `no image ${candidates.map((candidate) => JSON.stringify(candidate)).join(' or ')} in this store: pull it first ` +
-      '(for example `ctr image pull`), and check --namespace',
-  )
 }
 
 interface ChosenManifest {

@@ -8,6 +8,7 @@ import type { Digest } from '../image/digest.ts'
 export interface BlobInfo {
   digest: Digest
   sizeBytes: number
+  /** Labels are containerd's; a format without them keeps them for as long as the store is open. */
   labels: Record<string, string>
 }
 
@@ -49,6 +50,12 @@ export interface StoredImage {
 }
 
 export interface ImageStore {
+  /**
+   * The image that a person means, as docker or skopeo would take it.
+   * @returns with a name that says to a person where it is
+   * @throws {NotFoundError} naming what was looked for
+   */
+  find(text: string): Promise<StoredImage>
   /** The image of exactly this name. @throws {NotFoundError} */
   get(name: string): Promise<StoredImage>
   /** Creates or replaces the name in one step; never deletes first. */

@@ -126,6 +126,11 @@ export class TarIndexer {
     throw new TarFormatError(this.#offset + this.#partialBytes, 'the archive ends inside an entry')
   }
 
+  /** Who can seek in the archive need not push payloads: how many bytes ahead count as pushed from here on. */
+  passOver(): number {
+    return this.#skip(Number.MAX_SAFE_INTEGER)
+  }
+
   /** Passes over payload and padding; returns how many of `available` bytes. */
   #skip(available: number): number {
     const payload = Math.min(available, this.#payloadBytes)

@@ -1,6 +1,8 @@
 /** The store interfaces in memory: what unit tests convert from and into. Passes the contract suite. */
 
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
+import { findAsDocker } from '../../optimizer/store/find.ts'
+import { mergeLabels } from '../../optimizer/store/labels.ts'
 import type {
   BlobInfo,
   BlobWriter,
@@ -113,6 +115,10 @@ class MemoryBlobWriter implements BlobWriter {
 export class MemoryImageStore implements ImageStore {
   readonly images = new Map<string, StoredImage>()
 
+  async find(text: string): Promise<StoredImage> {
+    return await findAsDocker(this, text)
+  }
+
   async get(name: string): Promise<StoredImage> {
     const image = this.images.get(name)
     if (!image) throw new NotFoundError(`the image "${name}" does not exist`)
@@ -122,8 +128,4 @@ export class MemoryImageStore implements ImageStore {
   async put(image: StoredImage): Promise<void> {
     this.images.set(image.name, structuredClone(image))
   }
-}
-
-function mergeLabels(old: Record<string, string>, changes: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries({ ...old, ...changes }).filter(([, value]) => value !== ''))
 }

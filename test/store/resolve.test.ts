@@ -3,7 +3,7 @@ import { beforeEach, describe, it } from 'node:test'
 import { type Descriptor, MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import type { Platform } from '../../optimizer/image/platform.ts'
-import { findImage, readDocument, requireLayers, resolveImage } from '../../optimizer/store/resolve.ts'
+import { readDocument, requireLayers, resolveImage } from '../../optimizer/store/resolve.ts'
 import { MemoryContentStore, MemoryImageStore } from '../helpers/memory-store.ts'
 
 const AMD64: Platform = { os: 'linux', architecture: 'amd64' }
@@ -41,7 +41,7 @@ describe('an image is found', () => {
   it('under the very name', async () => {
     await name(manifest(AMD64), 'alpine')
     await name(manifest(ARM64), 'docker.io/library/alpine:latest')
-    assert.equal((await findImage(images, 'alpine')).name, 'alpine')
+    assert.equal((await images.find('alpine')).name, 'alpine')
   })
 
   it('under the name as docker completes it', async () => {
@@ -50,7 +50,7 @@ describe('an image is found', () => {
   })
 
   it('or not, with every name that was tried', async () => {
-    await assert.rejects(findImage(images, 'alpine:3'), {
+    await assert.rejects(images.find('alpine:3'), {
       code: 'NOT_FOUND',
       exitCode: 3,
       message: /"alpine:3" or "docker\.io\/library\/alpine:3"/,
@@ -60,7 +60,7 @@ describe('an image is found', () => {
   it('unless the store fails, which is the error then', async () => {
     const failure = new Error('the store is gone')
     images.get = () => Promise.reject(failure)
-    await assert.rejects(findImage(images, 'alpine'), failure)
+    await assert.rejects(images.find('alpine'), failure)
   })
 })
 

@@ -1,0 +1,148 @@
+/**
+ * Blobs that were written and that no image holds yet: in a hidden folder beside their destination, on the same file
+ * system, so that they get there by a rename. Whatever is not taken from here goes with the folder.
+ */
+import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CodedError, messageOf, PreconditionError } from '../../shared/errors.ts'
+import { type Digest, DigestCounter } from '../image/digest.ts'
+import type { BlobWriter } from './store.ts'
+
+const FOLDER_PREFIX = '.hotlayer-'
+
+export interface StagedBlob {
+  path: string
+  sizeBytes: number
+}
+
+export class Staging {
+  /** Ingests under way, by ref. */
+  readonly ingests = new Map<string, BlobWriter>()
+  readonly blobs = new Map<Digest, StagedBlob>()
+  readonly #parent: string
+  readonly #prepare: () => Promise<void>
+  readonly #onCommit: (digest: Digest, labels: Record<string, string>) => void
+  #folder: Promise<string> | undefined
+  #files = 0
+
+  /**
+   * @param parent where the folder is made, with the first blob
+   * @param prepare runs before that
+   */
+  constructor(
+    parent: string,
+    prepare: () => Promise<void>,
+    onCommit: (digest: Digest, labels: Record<string, string>) => void,
+  ) {
+    this.#parent = parent
+    this.#prepare = prepare
+    this.#onCommit = onCommit
+  }
+
+  /** A new file's path in the folder. */
+  async newPath(): Promise<string> {
+    this.#folder ??= this.#makeFolder()
+    return join(await this.#folder, String(this.#files++))
+  }
+
+  async writer(ref: string): Promise<BlobWriter> {
+    const path = await this.newPath()
+    const writer = new StagedWriter(this, ref, path, await open(path, 'wx', 0o644))
+    this.ingests.set(ref, writer)
+    return writer
+  }
+
+  add(digest: Digest, blob: StagedBlob, labels: Record<string, string>): void {
+    this.blobs.set(digest, blob)
+    this.#onCommit(digest, labels)
+  }
+
+  /** Moves a blob out, whole: over whatever is there under its name. */
+  async take(digest: Digest, destination: string): Promise<void> {
+    const blob = this.blobs.get(digest) as StagedBlob
+    await rename(blob.path, destination)
+    this.blobs.delete(digest)
+  }
+
+  async remove(): Promise<void> {
+    if (this.#folder === undefined) return
+    for (const writer of [...this.ingests.values()]) await writer.abort()
+    const folder = await this.#folder.catch(() => undefined)
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    this.#folder = undefined
+    this.blobs.clear()
+  }
+
+  async #makeFolder(): Promise<string> {
+    await this.#prepare()
+    try {
+      return await mkdtemp(join(this.#parent, FOLDER_PREFIX))
+    } catch (cause) {
+      throw new PreconditionError(
+        'STORE_NOT_WRITABLE',
+        `cannot write in ${this.#parent}: ${messageOf(cause)}`,
+        {
+          cause,
+        },
+      )
+    }
+  }
+}
+
+class StagedWriter implements BlobWriter {
+  readonly #staging: Staging
+  readonly #ref: string
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #counter = new DigestCounter()
+  #ended = false
+
+  constructor(staging: Staging, ref: string, path: string, file: FileHandle) {
+    this.#staging = staging
+    this.#ref = ref
+    this.#path = path
+    this.#file = file
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#counter.update(bytes)
+    try {
+      for (let written = 0; written < bytes.length; )
+        written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten
+    } catch (cause) {
+      throw new PreconditionError('STORE_NOT_WRITABLE', `cannot write ${this.#path}: ${messageOf(cause)}`, {
+        cause,
+      })
+    }
+  }
+
+  async commit(expected: {
+    digest: Digest
+    sizeBytes: number
+    labels?: Record<string, string>
+  }): Promise<void> {
+    const { sizeBytes } = this.#counter
+    const digest = this.#counter.digest()
+    if (digest !== expected.digest || sizeBytes !== expected.sizeBytes) {
+      throw new CodedError(
+        'CONTENT_MISMATCH',
+        `${this.#ref}: ${sizeBytes} bytes with ${digest} were written, not ${expected.sizeBytes} with ${expected.digest}`,
+      )
+    }
+    await this.#file.sync()
+    await this.#end()
+    this.#staging.add(digest, { path: this.#path, sizeBytes }, expected.labels ?? {})
+  }
+
+  async abort(): Promise<void> {
+    if (this.#ended) return
+    await this.#end()
+    await rm(this.#path, { force: true })
+  }
+
+  async #end(): Promise<void> {
+    this.#ended = true
+    this.#staging.ingests.delete(this.#ref)
+    await this.#file.close()
+  }
+}
