@@ -18,6 +18,7 @@
         'src/fanotify_reader.cc',
         'src/compression.cc',
         'src/network.cc',
+        'src/overlay.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # A thread that is terminated takes no exception any more: without the last one, throwing there ends the process.

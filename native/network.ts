@@ -1,9 +1,10 @@
-/** The one thing a network namespace needs to be of use: its loopback interface. */
+/** What a network namespace needs to be of use, and a way to talk to what runs in it. */
 import { loadAddon } from './addon.ts'
-import { orNativeError } from './system-error.ts'
+import { NativeError, orNativeError } from './system-error.ts'
 
 interface NetworkBinding {
   raiseLoopback(namespacePath: string): void
+  connectTcp(namespacePath: string, address: string, port: number, timeoutMs: number): Promise<number>
 }
 
 /**
@@ -18,4 +19,29 @@ export function raiseLoopback(namespacePath: string): void {
     'that needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN)',
     () => loadAddon<NetworkBinding>().raiseLoopback(namespacePath),
   )
+}
+
+/**
+ * Connects from inside a network namespace; this process stays where it is, for a socket belongs to the namespace
+ * that it was made in.
+ * @param address IPv4 or IPv6
+ * @returns a connected socket's descriptor, to be closed by the caller
+ * @throws {NativeError} CONNECT_FAILED; its `systemCode` is `ETIMEDOUT` when nobody has answered in time
+ */
+export async function connectInNamespace(
+  namespacePath: string,
+  address: string,
+  port: number,
+  timeoutMs: number,
+): Promise<number> {
+  const { connectTcp } = loadAddon<NetworkBinding>()
+  try {
+    return await connectTcp(namespacePath, address, port, timeoutMs)
+  } catch (cause) {
+    throw new NativeError(
+      'CONNECT_FAILED',
+      `cannot connect to ${address} port ${port} in ${namespacePath}`,
+      cause,
+    )
+  }
 }

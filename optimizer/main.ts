@@ -5,15 +5,17 @@ import { commandLine } from './command-line.ts'
 import type { Arguments } from './commands/command.ts'
 import { versionText } from './commands/version.ts'
 import { Console, LOG_LEVELS, type LogLevel, printable } from './console.ts'
+import { Interruption } from './interruption.ts'
 
 async function main(args: string[]): Promise<number> {
   if (args.includes('--version') && !args.includes('--')) {
     process.stdout.write(versionText())
     return EXIT.done
   }
-  const interruption = new AbortController()
+  const interruption = new Interruption()
   let console = new Console('info')
   const interrupt = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGINT' && interruption.offer()) return
     if (interruption.signal.aborted) return console.warn(`${signal}: still cleaning up`)
     console.warn(`${signal}: stopping and cleaning up`)
     interruption.abort(new InterruptedError(`interrupted by ${signal}`))
@@ -23,7 +25,11 @@ async function main(args: string[]): Promise<number> {
   try {
     await commandLine(args, async (command, argv) => {
       console = new Console(logLevel(argv))
-      const output = await command.run(argv, { console, signal: interruption.signal })
+      const output = await command.run(argv, {
+        console,
+        signal: interruption.signal,
+        nextInterrupt: interruption.nextInterrupt,
+      })
       await writeResult(output)
     }).parseAsync()
     return EXIT.done

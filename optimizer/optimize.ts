@@ -1,5 +1,4 @@
 /** The main job: from a name in containerd to a new name in containerd. The whole story on one screen. */
-import type { AccessRecord } from '../shared/record.ts'
 import type { Console } from './console.ts'
 import { Containerd } from './containerd/client.ts'
 import { type ConversionProgress, convertImage } from './convert/image.ts'
@@ -7,10 +6,9 @@ import type { ConversionOptions } from './convert/options.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import type { Platform } from './image/platform.ts'
 import { withOpenLayers } from './open-layers.ts'
-import { LayerIndex } from './record/layer-index.ts'
 import { prioritizedFiles } from './record/prioritized-files.ts'
 import { recordImage } from './record-image.ts'
-import { makeRecord, requireUsableRecord, requireWorkloadPlatform, writeRecordFile } from './recording.ts'
+import { concludeRecord, type RecordingOptions, requireWorkloadPlatform } from './recording.ts'
 import { type OptimizeResult, optimizeResult } from './result.ts'
 import { Stages } from './stages.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
@@ -19,6 +17,7 @@ import { packageVersion } from './version.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
+import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 
 export interface OptimizeRequest {
   source: string
@@ -28,14 +27,14 @@ export interface OptimizeRequest {
   snapshotter: string
   /** null: convert in source order without running anything. */
   workload: WorkloadOptions | null
-  /** Where the record is written, or null. */
-  recordOut: string | null
+  recording: RecordingOptions
   conversion: ConversionOptions
 }
 
 export interface OptimizeContext {
   console: Console
   signal: AbortSignal
+  nextInterrupt: NextInterrupt
 }
 
 /** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
@@ -80,17 +79,10 @@ async function optimizeIn(
     request.workload === null ? null : await recordImage(run, image, request.workload, { ...context, stages })
 
   return await withOpenLayers({ content, image, signal: context.signal, stages }, async (layers) => {
-    let accesses: AccessRecord | null = null
-    if (workloadRun !== null) {
-      accesses = makeRecord(
-        workloadRun,
-        image,
-        new LayerIndex(layers.map((layer) => layer.entries)),
-        context.console,
-      )
-      if (request.recordOut !== null) writeRecordFile(request.recordOut, accesses)
-      requireUsableRecord(accesses)
-    }
+    const accesses =
+      workloadRun === null
+        ? null
+        : concludeRecord(workloadRun, image, layers, request.recording, context.console)
     const { descriptor, manifest } = image
     const converted = await stages.run('convert', `${layers.length} layers to eStargz`, () =>
       convertImage({

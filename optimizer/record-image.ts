@@ -7,11 +7,14 @@ import type { WorkloadOptions } from './workload/options.ts'
 import type { Run } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
 import { planProcess } from './workload/runtime-spec.ts'
+import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { unpackImage } from './workload/unpack.ts'
 
 export interface RecordContext {
   console: Console
   signal: AbortSignal
+  /** @see Interruption */
+  nextInterrupt: NextInterrupt
   stages: Stages
 }
 
@@ -19,7 +22,7 @@ export async function recordImage(
   run: Run,
   image: ResolvedImage,
   options: WorkloadOptions,
-  { console: log, signal, stages }: RecordContext,
+  { console: log, signal, nextInterrupt, stages }: RecordContext,
 ): Promise<WorkloadRun> {
   const { manifest, config, name } = image
   // An image without a command is known before it is unpacked.
@@ -34,6 +37,7 @@ export async function recordImage(
       options,
       output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
       signal,
+      nextInterrupt,
     }),
   )
 }

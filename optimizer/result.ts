@@ -27,9 +27,12 @@ export interface RecordSummary {
   /** Files of the image that were read, each counted once. */
   files: number
   complete: boolean
+  /** Why not; empty otherwise. */
+  incompleteReasons: string[]
   counters: RecordCounters
   mark: RecordHeader['mark']
   stop: RecordHeader['stop']
+  durationSeconds: number
   exitStatus: number | null
 }
 
@@ -78,10 +81,10 @@ export function optimizeResult({
   }
 }
 
-function recordSummary({ header, entries }: AccessRecord): RecordSummary {
-  const { complete, counters, mark, stop, exitStatus } = header
+export function recordSummary({ header, entries }: AccessRecord): RecordSummary {
+  const { complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus } = header
   const files = new Set(entries.map((entry) => `${entry.layerIndex} ${entry.path.toString('latin1')}`)).size
-  return { files, complete, counters, mark, stop, exitStatus }
+  return { files, complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus }
 }
 
 function layerResult(layer: ConvertedLayer): LayerResult {

@@ -8,6 +8,8 @@ import type { Counters, MarkKind } from './messages.ts'
 
 export const RECORD_SCHEMA_VERSION = 1
 
+const KIND_NAMES = ['open', 'exec', 'read', 'copy-up'] as const
+
 /** First line of a record file. Image fields are null where no image was involved (stand-alone notifier). */
 export interface RecordHeader {
   schemaVersion: number
@@ -17,7 +19,9 @@ export interface RecordHeader {
   workload: { args: string[]; envNames: string[]; cwd: string; user: string }
   kernel: string
   mark: { kind: MarkKind; reason: string }
-  stop: { rule: string; reason: string }
+  /** Whether reading was watched too: only then do kinds tell `read` from opened or mapped. */
+  reads: boolean
+  stop: RecordedStop
   /** RFC 3339. */
   started: string
   durationSeconds: number
@@ -28,6 +32,15 @@ export interface RecordHeader {
   complete: boolean
   /** Why `complete` is false; empty otherwise. */
   incompleteReasons: string[]
+}
+
+export interface RecordedStop {
+  /** `exit`, or the option whose rule ended the run. */
+  rule: string
+  /** In words. */
+  reason: string
+  /** Seconds from the start until every ready rule was met; null without such rules, and when it never was. */
+  readySeconds: number | null
 }
 
 export interface RecordedImage {
@@ -42,6 +55,14 @@ export interface RecordCounters extends Counters {
   received: number
   /** Accessed files that are in no layer: made at run time, mount points of the runtime. */
   outsideLayers: number
+  /** Of those, the ones that the run has left in its writable layer; null where that cannot be looked at. */
+  madeAtRunTime: number | null
+  /** Files of the image that were read by being copied up (chmod, rename, …), and opened by nobody. */
+  copiedUp: number
+  /** Entries whose first reader was a command of --ready-exec. */
+  byProbe: number
+  /** Entries of phase create that were left out as asked for. */
+  createLeftOut: number
 }
 
 /** One accessed file. */
@@ -53,13 +74,18 @@ export interface RecordEntry {
   layerIndex: number | null
   layerDigest: string | null
   phase: 'create' | 'run'
-  kinds: ('open' | 'exec' | 'read')[]
+  kinds: RecordedKind[]
   /** Microseconds since the workload's start; negative before it. */
   firstAccessMicroseconds: number
   sizeBytes: number
   pid: number
   command: Buffer | null
+  /** True where the first reader was a command of --ready-exec; the workload may have read it after that. */
+  probe?: true
 }
+
+/** `copy-up`: read by the kernel to copy it up, opened by nobody. */
+export type RecordedKind = (typeof KIND_NAMES)[number]
 
 export interface AccessRecord {
   header: RecordHeader
@@ -104,6 +130,7 @@ function entryToJson(entry: RecordEntry): Record<string, unknown> {
     sizeBytes: entry.sizeBytes,
     pid: entry.pid,
     ...(entry.command === null ? { command: null } : bytesToJson('command', entry.command)),
+    ...(entry.probe ? { probe: true } : {}),
   }
 }
 
@@ -139,8 +166,6 @@ function parseLine(text: string, line: number): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-const KIND_NAMES = ['open', 'exec', 'read'] as const
-
 function entryFromJson(json: Record<string, unknown>, line: number): RecordEntry {
   const { kinds, phase } = json
   if (!Array.isArray(kinds) || kinds.some((kind) => !KIND_NAMES.includes(kind)))
@@ -157,6 +182,7 @@ function entryFromJson(json: Record<string, unknown>, line: number): RecordEntry
     sizeBytes: integer(json, 'sizeBytes', line, 0),
     pid: integer(json, 'pid', line, 0),
     command: json.command === null ? null : bytesFromJson(json, 'command', line),
+    ...(json.probe === true ? { probe: true as const } : {}),
   }
 }
 

@@ -5,12 +5,14 @@ void InitMounts(Napi::Env env, Napi::Object exports);
 void InitFanotify(Napi::Env env, Napi::Object exports);
 void InitCompression(Napi::Env env, Napi::Object exports);
 void InitNetwork(Napi::Env env, Napi::Object exports);
+void InitOverlay(Napi::Env env, Napi::Object exports);
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMounts(env, exports);
   InitFanotify(env, exports);
   InitCompression(env, exports);
   InitNetwork(env, exports);
+  InitOverlay(env, exports);
   return exports;
 }
 

@@ -5,6 +5,8 @@ export interface CommandContext {
   console: Console
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal
+  /** Resolves at the next SIGINT, which then does not abort `signal`. @see interruption.ts */
+  nextInterrupt: (signal: AbortSignal) => Promise<void>
 }
 
 /** Option values as yargs gives them: strings, booleans and arrays of strings, unchecked. */

@@ -14,7 +14,7 @@ import {
   single,
 } from './common-options.ts'
 import { addConversionOptions, conversionOptions } from './conversion-options.ts'
-import { outputFile } from './values.ts'
+import { recordingOptions } from './recording-options.ts'
 import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
 
 export const optimizeCommand: Command = {
@@ -23,16 +23,16 @@ export const optimizeCommand: Command = {
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addConversionOptions(addRecordOptions(addWorkloadOptions(addPlatformOption(addPositionals(yargs))))),
+        addConversionOptions(addNoOptimize(addWorkloadOptions(addPlatformOption(addPositionals(yargs))))),
       ),
     ).example(
       '$0 optimize docker.io/library/python:3 registry.example/python:3-esgz --args \'["python3","-c","import json"]\'',
       'record a short run and convert',
     ),
 
-  async run(argv, { console, signal }) {
-    const request = optimizeRequest(argv)
-    const result = await optimize(request, { console, signal })
+  async run(argv, context) {
+    const { console } = context
+    const result = await optimize(optimizeRequest(argv), context)
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
     return `${result.target.digest}\n`
@@ -48,22 +48,19 @@ function addPositionals(yargs: Argv): Argv {
     .positional('target', { type: 'string', describe: 'name of the new image, taken as typed' })
 }
 
-function addRecordOptions(yargs: Argv): Argv {
-  return yargs
-    .option('record-out', { group: 'Recording:', type: 'string', describe: 'write the record to this file' })
-    .option('no-optimize', {
-      group: 'Recording:',
-      type: 'boolean',
-      default: false,
-      describe: 'convert without running: every layer in source order',
-    })
+function addNoOptimize(yargs: Argv): Argv {
+  return yargs.option('no-optimize', {
+    group: 'Recording:',
+    type: 'boolean',
+    default: false,
+    describe: 'convert without running: every layer in source order',
+  })
 }
 
 /** Everything that can be wrong with the command line is found here, before anything runs. */
 export function optimizeRequest(argv: Arguments): OptimizeRequest {
   const noOptimize = argv['no-optimize'] === true
-  const recordOut = single(argv, 'record-out')
-  if (noOptimize && recordOut !== undefined) {
+  if (noOptimize && single(argv, 'record-out') !== undefined) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',
       '--record-out needs a record, --no-optimize makes none: leave one of them out',
@@ -76,7 +73,7 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     platform: platformOption(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
     workload: noOptimize ? null : workloadOptions(argv),
-    recordOut: recordOut === undefined ? null : outputFile('record-out', recordOut),
+    recording: recordingOptions(argv),
     conversion: conversionOptions(argv),
   }
 }

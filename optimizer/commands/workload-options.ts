@@ -1,16 +1,15 @@
-/** How the workload runs and when the run ends, as options of every command that runs one. */
+/** How the workload runs, when the run ends and what is recorded, as options of every command that runs one. */
 import type { Argv } from 'yargs'
 import type { WorkloadOptions } from '../workload/options.ts'
 import type { Arguments } from './command.ts'
 import { repeated, SNAPSHOTTER_DEFAULT, single } from './common-options.ts'
-import { durationSeconds, environmentChange, stringArray } from './values.ts'
-
-const PERIOD_DEFAULT = '10s'
-const STOP_TIMEOUT_SECONDS = 5
+import { addRecordingOptions, watchOptions } from './recording-options.ts'
+import { addStopOptions, stopOptions } from './stop-options.ts'
+import { environmentChange, stringArray } from './values.ts'
 
 export function addWorkloadOptions(yargs: Argv): Argv {
   const group = 'Workload:'
-  return yargs
+  const options = yargs
     .option('entrypoint', {
       group,
       type: 'string',
@@ -33,12 +32,7 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       default: SNAPSHOTTER_DEFAULT,
       describe: "containerd's snapshotter for the container's root",
     })
-    .option('period', {
-      group: 'Recording:',
-      type: 'string',
-      default: PERIOD_DEFAULT,
-      describe: 'how long the workload runs unless it ends by itself: 10s, 500ms, 2m',
-    })
+  return addRecordingOptions(addStopOptions(options))
 }
 
 /** @throws {UsageError} */
@@ -54,8 +48,8 @@ export function workloadOptions(argv: Arguments): WorkloadOptions {
     ...(cwd === undefined ? {} : { cwd }),
     ...(user === undefined ? {} : { user }),
     netHost: argv['net-host'] === true,
-    periodSeconds: durationSeconds('period', single(argv, 'period') ?? PERIOD_DEFAULT),
-    stopTimeoutSeconds: STOP_TIMEOUT_SECONDS,
+    ...stopOptions(argv),
+    ...watchOptions(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
   }
 }

@@ -1,10 +1,13 @@
 /** Service Tasks: running containers. */
+import { constants } from 'node:os'
 import type { Connection } from './connection.ts'
 import { ifFound } from './errors.ts'
 import { Status, TasksService } from './generated/tasks.ts'
 
 /** Creating a task runs the runtime, with hooks; deleting one waits up to 10 s for unread output. */
 const RUNTIME_TIMEOUT_SECONDS = 120
+const KILLED_TIMEOUT_SECONDS = 10
+const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
 export type TaskStatus = 'created' | 'running' | 'stopped' | 'other'
 
@@ -31,22 +34,58 @@ export class Tasks {
   }
 
   async start(id: string): Promise<void> {
-    await this.#connection.unary(
+    await this.#startProcess(id, '')
+  }
+
+  /**
+   * Runs another process in the container, without input and output.
+   * @param execId names it among the container's processes
+   * @param process of an OCI runtime spec, as JSON goes
+   * @returns its pid in our pid namespace
+   */
+  async exec(id: string, execId: string, process: unknown): Promise<{ pid: number }> {
+    const value = Buffer.from(JSON.stringify(process))
+    const request = { containerId: id, execId, spec: { typeUrl: PROCESS_TYPE, value } }
+    await this.#connection.unary(TasksService.exec, request, { what: what(id) })
+    try {
+      return await this.#startProcess(id, execId)
+    } catch (error) {
+      await this.deleteExec(id, execId)
+      throw error
+    }
+  }
+
+  /** Kills the process, if it still runs, and forgets it. @returns false when there was none */
+  async endExec(id: string, execId: string): Promise<boolean> {
+    const request = { containerId: id, execId, signal: constants.signals.SIGKILL, all: false }
+    await ifFound(this.#connection.unary(TasksService.kill, request, { what: what(id) }))
+    await ifFound(this.wait(id, { execId, timeoutSeconds: KILLED_TIMEOUT_SECONDS }))
+    return await this.deleteExec(id, execId)
+  }
+
+  /** Forgets a process that has ended. @returns false when there was none */
+  async deleteExec(id: string, execId: string): Promise<boolean> {
+    const request = { containerId: id, execId }
+    return await ifFound(this.#connection.unary(TasksService.deleteProcess, request, { what: what(id) }))
+  }
+
+  async #startProcess(id: string, execId: string): Promise<{ pid: number }> {
+    return await this.#connection.unary(
       TasksService.start,
-      { containerId: id },
+      { containerId: id, execId },
       { what: what(id), timeoutSeconds: RUNTIME_TIMEOUT_SECONDS },
     )
   }
 
   /**
-   * Answers when the task has ended, at once when it had ended before.
+   * Answers when the task, or the process that `execId` names, has ended; at once when it had ended before.
    * @returns exit status, 128 + signal when a signal ended it
    * @throws {NotFoundError} @throws {ContainerdUnavailableError} when the daemon goes away meanwhile
    */
-  async wait(id: string, options: { timeoutSeconds?: number } = {}): Promise<number> {
+  async wait(id: string, options: { execId?: string; timeoutSeconds?: number } = {}): Promise<number> {
     const { exitStatus } = await this.#connection.unary(
       TasksService.wait,
-      { containerId: id },
+      { containerId: id, execId: options.execId ?? '' },
       { what: what(id), timeoutSeconds: options.timeoutSeconds ?? Number.POSITIVE_INFINITY },
     )
     return exitStatus
@@ -75,7 +114,7 @@ export class Tasks {
    * @returns false when there was no such task or it had ended
    */
   async kill(id: string, signalNumber: number, target: 'init' | 'all'): Promise<boolean> {
-    const request = { containerId: id, signal: signalNumber, all: target === 'all' }
+    const request = { containerId: id, execId: '', signal: signalNumber, all: target === 'all' }
     return await ifFound(this.#connection.unary(TasksService.kill, request, { what: what(id) }))
   }
 

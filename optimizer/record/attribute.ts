@@ -8,8 +8,12 @@ import type { LayerIndex } from './layer-index.ts'
 export interface Attributed {
   /** In order of first access; a file appears once per phase. */
   entries: RecordEntry[]
-  /** Accessed paths that are in no layer, in order. */
+  /** Accessed paths that are in no layer, in order, without leading slash. */
   outsideLayers: Buffer[]
+  /** Files that only a copy-up has read. */
+  copiedUp: number
+  /** Entries that were left out. */
+  createLeftOut: number
 }
 
 export interface AttributionSource {
@@ -18,6 +22,13 @@ export interface AttributionSource {
   manifest: Manifest
   /** Where the root file system was mounted on the host: prefix of paths opened before the runtime's pivot. */
   mountPoint: string
+  /** Left out: what the runtime's init and hooks read. */
+  withoutCreatePhase?: boolean
+  /** Readers that are commands of --ready-exec. */
+  probePids?: ReadonlySet<number>
+  /** Read by being copied up, at some time before `endMicroseconds`. */
+  copiedUp?: readonly { path: Buffer; sizeBytes: number }[]
+  endMicroseconds?: number
 }
 
 export function attribute(accesses: readonly Access[], source: AttributionSource): Attributed {
@@ -38,7 +49,42 @@ export function attribute(accesses: readonly Access[], source: AttributionSource
       byPhaseAndPath.set(key, newEntry(access, located.entry.path, located.layerIndex, source))
     else known.kinds = mergeKinds(known.kinds, kindNames(access.kinds))
   }
-  return { entries: [...byPhaseAndPath.values()], outsideLayers: [...outside.values()] }
+  const entries = [...byPhaseAndPath.values()]
+  const kept = source.withoutCreatePhase ? entries.filter(({ phase }) => phase !== 'create') : entries
+  const copiedUp = copyUpEntries(kept, source)
+  return {
+    entries: [...kept, ...copiedUp],
+    outsideLayers: [...outside.values()],
+    copiedUp: copiedUp.length,
+    createLeftOut: entries.length - kept.length,
+  }
+}
+
+/** At the end, for nobody knows when they were read; the kernel reads such a file for whoever changes it. */
+function copyUpEntries(known: readonly RecordEntry[], source: AttributionSource): RecordEntry[] {
+  const named = new Set(known.map(({ layerIndex, path }) => `${layerIndex} ${path.toString('latin1')}`))
+  const entries: RecordEntry[] = []
+  for (const { path, sizeBytes } of source.copiedUp ?? []) {
+    const located = source.index.locate(path.toString('latin1'))
+    if (located === undefined) continue
+    const { layerIndex, entry } = located
+    const key = `${layerIndex} ${entry.path}`
+    if (named.has(key)) continue
+    named.add(key)
+    entries.push({
+      path: Buffer.from(entry.path, 'latin1'),
+      manifestDigest: source.manifestDigest,
+      layerIndex,
+      layerDigest: source.manifest.layers[layerIndex]?.digest ?? null,
+      phase: 'run',
+      kinds: ['copy-up'],
+      firstAccessMicroseconds: source.endMicroseconds ?? 0,
+      sizeBytes,
+      pid: 0,
+      command: null,
+    })
+  }
+  return entries
 }
 
 function pathInImage(path: string, mountPoint: string): string {
@@ -59,6 +105,7 @@ function newEntry(access: Access, path: string, layerIndex: number, source: Attr
     sizeBytes: access.sizeBytes,
     pid: access.pid,
     command: access.command,
+    ...(source.probePids?.has(access.pid) ? { probe: true as const } : {}),
   }
 }
 

@@ -59,6 +59,11 @@ export class ContainerTask {
     }
   }
 
+  /** Its network namespace, the host's where it has none of its own. */
+  get networkPath(): string {
+    return `/proc/${this.pid}/ns/net`
+  }
+
   /** The end of the task; to be asked for before the start. */
   wait(): Promise<TaskEnd> {
     return waitForTask(this.#run.containerd.tasks, this.id, this.#run.log)

@@ -56,6 +56,8 @@ export interface NotifierSpawnOptions {
   answerSeconds?: number
   /** Entry of the notifier. */
   entry?: string
+  /** Called with accesses as they arrive. */
+  onAccesses?: (accesses: readonly Access[]) => void
 }
 
 /** What to mark and why; see Mark. */
@@ -283,12 +285,14 @@ export class NotifierProcess {
       )
     }
     this.#nextSequence = sequence + 1
+    const from = this.accesses.length
     for (const entry of entries) {
       // The frame's memory must not live as long as a short path that lies in it.
       const path = Buffer.from(entry.path)
       const command = entry.command === null ? null : Buffer.from(entry.command)
       this.accesses.push({ ...entry, path, command })
     }
+    this.#options.onAccesses?.(this.accesses.slice(from))
   }
 
   /** The first reason counts. The notifier ends, and so does every wait. */

@@ -1,5 +1,7 @@
-/** How the workload runs and when the run ends; validated before anything runs. */
-export interface WorkloadOptions {
+/** How the workload runs, what is watched, and when the run ends; validated before anything runs. */
+import type { MarkKind } from '../../shared/messages.ts'
+
+export interface WorkloadOptions extends StopOptions {
   /** Replaces the image's Entrypoint and drops its Cmd; undefined keeps both. */
   entrypoint?: string[]
   /** Replaces the image's Cmd. */
@@ -11,9 +13,43 @@ export interface WorkloadOptions {
   user?: string
   /** Run in the host's network namespace; otherwise in a new one with nothing but a loopback. */
   netHost: boolean
-  /** The run ends after this long, or when the workload ends. */
-  periodSeconds: number
+  snapshotter: string
+  /** Undefined: as the root file system asks for. */
+  mark?: MarkKind
+  /** Tell reading from opening and mapping. */
+  recordReads?: boolean
+  /** A workload that fails or never gets ready is recorded all the same. */
+  allowFailure?: boolean
+}
+
+/**
+ * When a run is over, unless the workload ends by itself. Ready means that every one of the ready rules has been met.
+ * @see docs/record.md, "When a run ends"
+ */
+export interface StopOptions {
+  /** Alone, the length of the run; beside other rules their bound. */
+  periodSeconds?: number
+  /** Until SIGINT. */
+  waitOnSignal?: boolean
+  /** Ready rules: a part of a line of output. */
+  waitOnLine?: readonly string[]
+  /** Ready rules: a pattern that a line of output matches. */
+  waitOnRegex?: readonly RegExp[]
+  /** Ready rules: addresses that take a connection, in the workload's network. */
+  readyTcp?: readonly Endpoint[]
+  /** Ready rules: http URLs that answer with a status from 200 to 399, in the workload's network. */
+  readyHttp?: readonly URL[]
+  /** Ready rules: commands that end with status 0 in the container. */
+  readyExec?: readonly (readonly string[])[]
+  /** After ready: until the workload has opened no new file for this long. */
+  settleSeconds?: number
   /** Grace between the stop signal and SIGKILL. */
   stopTimeoutSeconds: number
-  snapshotter: string
+}
+
+/** A TCP endpoint. */
+export interface Endpoint {
+  /** IPv4, or IPv6 without brackets, or `localhost`; no other name, for the workload's network may know none. */
+  address: string
+  port: number
 }

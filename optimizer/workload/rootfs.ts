@@ -12,8 +12,16 @@ export interface Rootfs {
   /** Mount point on the host. */
   path: string
   snapshotKey: string
-  /** An overlay has a file system of its own, for one mount alone; a bind shows a part of a larger one. */
-  isOverlay: boolean
+  /** An overlay has a file system of its own, for one mount alone; null: a bind shows a part of a larger one. */
+  overlay: OverlayFolders | null
+}
+
+/** What an overlay is made of. */
+export interface OverlayFolders {
+  /** Where everything new or changed is. */
+  upper: string
+  /** The image's layers, topmost first. */
+  lowers: string[]
 }
 
 /** Magic number of overlayfs. @see statfs(2) */
@@ -36,7 +44,15 @@ export async function mountRootfs(run: Run, chainId: Digest | '', snapshotter: s
   run.undo.push(`the mount ${path}`, () => unmountBelow(path))
   for (const { type, source, target, options } of mounts)
     mountOnce({ type, source, target: join(path, target), options })
-  return { path, snapshotKey, isOverlay: statfsSync(path).type === OVERLAYFS_SUPER_MAGIC }
+  const isOverlay = statfsSync(path).type === OVERLAYFS_SUPER_MAGIC
+  return { path, snapshotKey, overlay: isOverlay ? overlayFolders(mounts) : null }
+}
+
+function overlayFolders(mounts: readonly { target: string; options: readonly string[] }[]): OverlayFolders {
+  const options = mounts.find(({ target }) => target === '')?.options ?? []
+  const value = (name: string) =>
+    options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1)
+  return { upper: value('upperdir') ?? '', lowers: value('lowerdir')?.split(':') ?? [] }
 }
 
 /**

@@ -1,10 +1,14 @@
 /** Runs an image once and returns what it read, in order. The story of a recording on one screen. */
 import { raiseLoopback } from '../../native/network.ts'
-import { CodedError, WorkloadError } from '../../shared/errors.ts'
+import { PreconditionError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
 import type { Access, Counters, MarkKind } from '../../shared/messages.ts'
 import type { Digest } from '../image/digest.ts'
 import type { ImageConfig } from '../image/manifest.ts'
+import { ContainerExec } from './container-exec.ts'
 import { ContainerTask } from './container-task.ts'
+import { execute, requireSuccess } from './execution.ts'
+import { lossReasons } from './loss.ts'
 import { HOSTNAME, networkFiles } from './network-files.ts'
 import { NotifierProcess } from './notifier-process.ts'
 import type { WorkloadOptions } from './options.ts'
@@ -12,9 +16,13 @@ import { readRootedFile } from './rooted-file.ts'
 import { mountRootfs, type Rootfs } from './rootfs.ts'
 import type { Run } from './run.ts'
 import { type ProcessPlan, planProcess, runtimeSpec, type SpecParts } from './runtime-spec.ts'
+import { stopPlan } from './stop-rules/for-run.ts'
+import type { NextInterrupt } from './stop-rules/interrupt.ts'
+import { NewFileClock } from './stop-rules/settle.ts'
+import type { StopReason } from './stop-rules/stop-plan.ts'
 import { stopSignalNumber } from './stop-signal.ts'
-import { firstEnd, periodRule, type TaskEnd } from './supervise.ts'
 import { type LineSink, TaskOutput } from './task-output.ts'
+import { readUpperFiles, type UpperFiles } from './upper-files.ts'
 import { resolveUser } from './user.ts'
 
 /** No image has more accounts than this; what is larger is not read. */
@@ -29,17 +37,24 @@ export interface WorkloadRequest {
   output: LineSink
   /** Aborting it ends the run; its reason is thrown. */
   signal: AbortSignal
+  /** For the stop rule that waits for a person. */
+  nextInterrupt?: NextInterrupt
 }
 
 export interface WorkloadRun {
   /** In order of first access. A path may come again with other kinds; paths may begin with `mountPoint`. */
   accesses: Access[]
   counters: Counters
+  /** What left its traces in the writable layer; null where the root is no overlay, and so has none of its own. */
+  upper: UpperFiles | null
+  /** Processes that ran beside the workload to see whether it is ready. */
+  probePids: ReadonlySet<number>
   /** Why accesses are known to be missing, as phrases; empty when none is. */
   lost: string[]
   mark: { kind: MarkKind; reason: string }
-  /** What ended the run: `exit`, or the stop rule's name. */
-  stop: { rule: string; reason: string }
+  /** Whether reading was watched, too. */
+  reads: boolean
+  stop: StopReason
   /** As a shell shows it (128 + signal); null when it could not be learned. */
   exitStatus: number | null
   started: Date
@@ -56,7 +71,8 @@ export interface WorkloadRun {
 /**
  * Everything made belongs to `run` and is undone with it, at the latest.
  *
- * @throws {WorkloadError} WORKLOAD_FAILED when the workload ends by itself with a status other than 0
+ * @throws {WorkloadError} WORKLOAD_FAILED when the workload ends by itself with a status other than 0,
+ *   WORKLOAD_NOT_READY
  * @throws {NotifierError} when the notifier fails or dies
  * @throws {NativeError} MOUNT_FAILED
  */
@@ -65,39 +81,61 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
   const plan = planProcess(image.config.config ?? {}, options)
   const stopSignal = stopSignalNumber(image.config.config?.StopSignal)
   const rootfs = await mountRootfs(run, request.chainId, options.snapshotter)
+  const mark = chooseMark(rootfs, options.mark)
+  run.log.info(`mark: ${mark.kind} (${mark.reason})`)
   const parts = specParts(run, rootfs, plan, options)
+  const newFiles = new NewFileClock()
   // The notifier clones the mount namespace: what it shall see is mounted before.
-  const notifier = await NotifierProcess.spawn({ log: run.log, signal })
+  const notifier = await NotifierProcess.spawn({
+    log: run.log,
+    signal,
+    onAccesses: (accesses) => newFiles.see(accesses),
+  })
   run.undo.push('the notifier', () => notifier.kill())
   const output = new TaskOutput(run.folder, request.output)
   run.undo.push("the workload's output", () => output.close())
 
-  const mark = chooseMark(rootfs)
-  const task = await createMarked(notifier, mark, rootfs.path, () =>
+  const reads = options.recordReads === true && canTellReads(notifier, run.log)
+  const spec = runtimeSpec({ ...parts, mountNamespacePath: notifier.namespacePath })
+  const task = await createMarked(notifier, { ...mark, reads }, rootfs.path, () =>
     ContainerTask.create(run, {
       imageName: image.name,
       snapshotter: options.snapshotter,
       snapshotKey: rootfs.snapshotKey,
-      spec: runtimeSpec({ ...parts, mountNamespacePath: notifier.namespacePath }),
+      spec,
       output: output.paths,
     }),
   )
-  if (!options.netHost) raiseLoopback(`/proc/${task.pid}/ns/net`)
+  if (!options.netHost) raiseLoopback(task.networkPath)
   signal.throwIfAborted()
-  const execution = await execute(run, { task, notifier, stopSignal, options, signal })
-  const counters = await notifier.flush()
+  const exec = new ContainerExec(run.containerd.tasks, task.id, spec.process, run.log)
+  const stopRules = stopPlan(options, {
+    subscribe: (listener) => output.subscribe(listener),
+    networkPath: task.networkPath,
+    runInContainer: (args, aborted) => exec.run(args, aborted),
+    newFiles,
+    nextInterrupt: request.nextInterrupt ?? (() => new Promise(() => {})),
+  })
+  const execution = await execute({ task, notifier, stopSignal, stopRules, options, log: run.log, signal })
+  const flushed = await notifier.flush()
+  const receivedAtFlush = notifier.accesses.length
   // The notifier's end and the deletions take about as long as each other, and neither needs the other.
-  await all([notifier.stop(), task.remove().then(() => output.drained())])
+  const [stopped] = await all([notifier.stop(), task.remove().then(() => output.drained())])
+  if (!options.allowFailure) requireSuccess(execution, stopRules, plan, output.lastLines)
 
-  const { stop, exitStatus } = execution
-  if (stop.rule === 'exit' && exitStatus !== null && exitStatus !== 0)
-    throw failed(exitStatus, plan, output.lastLines)
+  const upper = rootfs.overlay === null ? null : await readUpperFiles(rootfs.overlay, signal)
+  const { accesses, sequenceGaps } = notifier
+  const unnamedCopyUps = upper?.unnamed.length ?? 0
+  const received = accesses.length
   return {
     ...execution,
-    accesses: notifier.accesses,
-    counters,
-    lost: lostReasons(counters, notifier.sequenceGaps),
+    accesses,
+    counters: stopped,
+    upper,
+    probePids: exec.pids,
+    lost: lossReasons({ flushed, receivedAtFlush, stopped, received, sequenceGaps, unnamedCopyUps }),
     mark,
+    reads,
     args: plan.args,
     envNames: plan.env.map((entry) => entry.slice(0, entry.indexOf('='))),
     cwd: plan.cwd,
@@ -127,10 +165,24 @@ function specParts(
   }
 }
 
-function chooseMark(rootfs: Rootfs): WorkloadRun['mark'] {
-  return rootfs.isOverlay
+/** @throws {PreconditionError} MARK_UNSUITABLE */
+function chooseMark({ overlay }: Rootfs, asked: MarkKind | undefined): WorkloadRun['mark'] {
+  if (asked === 'mount' && overlay !== null) return { kind: 'mount', reason: 'asked for with --mark' }
+  if (asked === 'filesystem' && overlay === null) {
+    throw new PreconditionError(
+      'MARK_UNSUITABLE',
+      "the root is a bind mount of the host's disk: a mark on its file system would record the whole machine; use --mark mount",
+    )
+  }
+  return overlay !== null
     ? { kind: 'filesystem', reason: 'the root is an overlay: its file system is the container alone' }
     : { kind: 'mount', reason: 'the root is a bind mount: its file system holds more than the container' }
+}
+
+function canTellReads({ hello }: NotifierProcess, log: Log): boolean {
+  if (hello.capabilities.reads === true) return true
+  log.warn(`${hello.program} cannot tell reading from opening: the record is made without --record-reads`)
+  return false
 }
 
 /**
@@ -139,89 +191,28 @@ function chooseMark(rootfs: Rootfs): WorkloadRun['mark'] {
  */
 async function createMarked(
   notifier: NotifierProcess,
-  mark: WorkloadRun['mark'],
+  mark: WorkloadRun['mark'] & { reads: boolean },
   rootPath: string,
   create: () => Promise<ContainerTask>,
 ): Promise<ContainerTask> {
   const { reason } = mark
+  const events = mark.reads ? { reads: true } : {}
   if (mark.kind === 'filesystem')
-    await notifier.mark({ kind: 'filesystem', path: Buffer.from(rootPath), reason })
+    await notifier.mark({ kind: 'filesystem', path: Buffer.from(rootPath), reason, ...events })
   const task = await create().catch(async (error: unknown) => {
     // A notifier that has died takes its namespace along: its own reason is the better one.
     await notifier.flush()
     throw error
   })
-  if (mark.kind === 'mount') await notifier.mark({ kind: 'mount', rootPid: task.pid, reason })
+  if (mark.kind === 'mount') await notifier.mark({ kind: 'mount', rootPid: task.pid, reason, ...events })
   await notifier.started()
   return task
 }
 
-interface ExecutionParts {
-  task: ContainerTask
-  notifier: NotifierProcess
-  stopSignal: number
-  options: WorkloadOptions
-  signal: AbortSignal
-}
-
-/** From the first instruction to the last. */
-async function execute(
-  run: Run,
-  { task, notifier, stopSignal, options, signal }: ExecutionParts,
-): Promise<Pick<WorkloadRun, 'stop' | 'exitStatus' | 'started' | 'durationSeconds'>> {
-  const ended = task.wait()
-  ended.catch(() => {})
-  await task.start()
-  const started = new Date()
-  const startedAt = performance.now()
-  const rules = [periodRule(options.periodSeconds)]
-  const end = await firstEnd({ task: ended, notifierEnded: notifier.ended, rules, signal })
-  let last: TaskEnd
-  let stop: WorkloadRun['stop']
-  if (end.by === 'exit') {
-    last = end.task
-    const status = last.exitStatus === null ? 'an unknown status' : `status ${last.exitStatus}`
-    stop = { rule: 'exit', reason: `the workload ended with ${status}` }
-  } else if (end.by === 'rule') {
-    run.log.info(`stopping the workload: ${end.reason}`)
-    last = await task.stop({ ended, stopSignal, graceSeconds: options.stopTimeoutSeconds, signal })
-    stop = { rule: end.rule, reason: end.reason }
-  } else {
-    throw await deathOf(notifier)
-  }
-  return { ...last, stop, started, durationSeconds: (performance.now() - startedAt) / 1000 }
-}
-
-/** Any question to a dead notifier is answered with the reason of its death. */
-async function deathOf(notifier: NotifierProcess): Promise<unknown> {
-  return await notifier.flush().then(
-    () => new CodedError('NOTIFIER_DIED', 'the notifier ended while the workload ran'),
-    (reason: unknown) => reason,
-  )
-}
-
-function failed(exitStatus: number, plan: ProcessPlan, lastLines: readonly string[]): WorkloadError {
-  const said = lastLines.length === 0 ? 'it printed nothing' : `it said last:\n${lastLines.join('\n')}`
-  const foreign = lastLines.some((line) => /exec format error/.test(line))
-  const hint = foreign ? '; its command is not a program for this machine' : ''
-  return new WorkloadError(
-    'WORKLOAD_FAILED',
-    `the workload ${JSON.stringify(plan.args)} ended with status ${exitStatus}${hint}: nothing is written; ${said}`,
-  )
-}
-
-function lostReasons(counters: Counters, sequenceGaps: number): string[] {
-  const reasons: [count: number, what: string][] = [
-    [counters.overflows, "overflows of the kernel's event queue"],
-    [counters.descriptorErrors, 'events without a descriptor'],
-    [counters.unresolved, 'events whose path could not be read'],
-    [sequenceGaps, "gaps in the notifier's messages"],
-  ]
-  return reasons.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-}
-
 /** Waits for every one, then throws what the first failed one threw. */
-async function all(steps: Promise<unknown>[]): Promise<void> {
-  const failure = (await Promise.allSettled(steps)).find((result) => result.status === 'rejected')
-  if (failure) throw failure.reason
+async function all<const T extends readonly Promise<unknown>[]>(
+  steps: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(steps)
+  return await Promise.all(steps)
 }

@@ -73,8 +73,13 @@ export interface SpecParts {
   files: { source: string; destination: string }[]
 }
 
+/** As JSON goes. `process` is also how further processes of the container run. */
+export interface RuntimeSpec extends Record<string, unknown> {
+  process: Record<string, unknown>
+}
+
 /** @see OCI runtime spec, config.md and config-linux.md */
-export function runtimeSpec(parts: SpecParts): Record<string, unknown> {
+export function runtimeSpec(parts: SpecParts): RuntimeSpec {
   const { plan, user, network } = parts
   return {
     ociVersion: '1.0.2',

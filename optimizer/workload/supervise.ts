@@ -4,53 +4,33 @@ import { NotFoundError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import { ContainerdUnavailableError } from '../containerd/errors.ts'
 import type { Tasks } from '../containerd/tasks.ts'
-
-/** When a run is over although the workload goes on. */
-export interface StopRule {
-  /** As the option that sets it. */
-  name: string
-  /** Resolves with the reason, a phrase, once the rule is met. `signal` is aborted when nobody asks any more. */
-  met(signal: AbortSignal): Promise<string>
-}
+import type { StopReason } from './stop-rules/stop-plan.ts'
 
 /** How a workload ended by itself; null when the exit status could not be learned. */
 export interface TaskEnd {
   exitStatus: number | null
 }
 
-export type RunEnd =
-  | { by: 'exit'; task: TaskEnd }
-  | { by: 'rule'; rule: string; reason: string }
-  | { by: 'notifier' }
-
-const TIMER_MS_MAX = 2 ** 31 - 1
-
-export function periodRule(periodSeconds: number): StopRule {
-  return {
-    name: 'period',
-    met: async (signal) => {
-      await delay(Math.min(periodSeconds * 1000, TIMER_MS_MAX), undefined, { signal })
-      return `${periodSeconds} s had passed`
-    },
-  }
-}
+export type RunEnd = { by: 'exit'; task: TaskEnd } | { by: 'rule'; stop: StopReason } | { by: 'notifier' }
 
 export interface Supervised {
   task: Promise<TaskEnd>
   notifierEnded: Promise<unknown>
-  rules: readonly StopRule[]
+  /** Begins to wait for the stop rules. @see stop-rules/stop-plan.ts */
+  over: (signal: AbortSignal) => Promise<StopReason>
   /** Aborted when the person does not want to wait any more; its reason is thrown. */
   signal: AbortSignal
 }
 
 /** The first of all that can end a run. */
 export async function firstEnd(supervised: Supervised): Promise<RunEnd> {
-  const { task, notifierEnded, rules, signal } = supervised
+  const { task, notifierEnded, signal } = supervised
   signal.throwIfAborted()
   const over = new AbortController()
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: over.signal })
   })
+  const ruled = supervised.over(over.signal)
   const ends: Promise<RunEnd>[] = [
     aborted,
     task.then((end) => ({ by: 'exit', task: end })),
@@ -59,15 +39,15 @@ export async function firstEnd(supervised: Supervised): Promise<RunEnd> {
       signal.throwIfAborted()
       return { by: 'notifier' }
     }),
-    ...rules.map((rule) =>
-      rule.met(over.signal).then((reason): RunEnd => ({ by: 'rule', rule: rule.name, reason })),
-    ),
+    ruled.then((stop): RunEnd => ({ by: 'rule', stop })),
   ]
   for (const end of ends) end.catch(() => {})
   try {
     return await Promise.race(ends)
   } finally {
     over.abort()
+    // Nothing of the rules is left running.
+    await ruled.catch(() => {})
   }
 }
 

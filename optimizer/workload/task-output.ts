@@ -10,6 +10,8 @@ import { systemCodeOf } from '../../shared/errors.ts'
 export type OutputStream = 'stdout' | 'stderr'
 /** Called with each line, without its newline. */
 export type LineSink = (stream: OutputStream, line: string) => void
+/** Called with every piece of text of a stream as it comes, and with null at its end. */
+export type TextListener = (stream: OutputStream, text: string | null) => void
 
 /** Names of the FIFOs in a run folder. */
 const STREAMS = ['stdout', 'stderr'] as const satisfies readonly OutputStream[]
@@ -27,6 +29,7 @@ export class TaskOutput {
   readonly paths: { stdout: string; stderr: string }
   readonly #sockets: Socket[] = []
   readonly #lastLines: string[] = []
+  readonly #listeners = new Set<TextListener>()
   readonly #ended: Promise<unknown>
 
   /** Makes the FIFOs and reads them from now on: a FIFO that nobody has open stops the task's creation. */
@@ -37,10 +40,14 @@ export class TaskOutput {
       makeFifo(path, 0o600)
       const socket = openReader(path)
       this.#sockets.push(socket)
-      return readLines(socket, (line) => {
+      const lines = new LineCutter((line) => {
         this.#lastLines.push(line)
         if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift()
         sink(stream, line)
+      })
+      return readText(socket, (text) => {
+        lines.take(text)
+        for (const listener of this.#listeners) listener(stream, text)
       })
     })
     this.#ended = Promise.all(ends)
@@ -49,6 +56,12 @@ export class TaskOutput {
   /** The last lines of both streams, as they came. */
   get lastLines(): readonly string[] {
     return this.#lastLines
+  }
+
+  /** @returns stops calling the listener */
+  subscribe(listener: TextListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Resolves when all output has been read; not longer than a moment, for a writer may hold on to it. */
@@ -95,27 +108,41 @@ function openReader(path: string): Socket {
   }
 }
 
-/** @returns when the stream has ended */
-function readLines(socket: Socket, onLine: (line: string) => void): Promise<void> {
+/** @param onText gets null at the end. @returns when the stream has ended */
+function readText(socket: Socket, onText: (text: string | null) => void): Promise<void> {
   const decoder = new StringDecoder('utf8')
-  let pending = ''
-  const take = (text: string) => {
-    pending += text
-    for (;;) {
-      const newline = pending.indexOf('\n')
-      const end = newline === -1 || newline > LINE_CHARACTERS_MAX ? LINE_CHARACTERS_MAX : newline
-      if (pending.length <= end) return
-      onLine(pending.slice(0, end).replace(/\r$/, ''))
-      pending = pending.slice(newline === end ? end + 1 : end)
-    }
-  }
   return new Promise((resolve) => {
-    socket.on('data', (bytes: Buffer) => take(decoder.write(bytes)))
+    socket.on('data', (bytes: Buffer) => onText(decoder.write(bytes)))
     socket.once('close', () => {
-      take(decoder.end())
-      if (pending !== '') onLine(pending)
-      pending = ''
+      onText(decoder.end())
+      onText(null)
       resolve()
     })
   })
+}
+
+/** Text to lines; null is its end. */
+class LineCutter {
+  readonly #onLine: (line: string) => void
+  #pending = ''
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine
+  }
+
+  take(text: string | null): void {
+    if (text === null) {
+      if (this.#pending !== '') this.#onLine(this.#pending)
+      this.#pending = ''
+      return
+    }
+    this.#pending += text
+    for (;;) {
+      const newline = this.#pending.indexOf('\n')
+      const end = newline === -1 || newline > LINE_CHARACTERS_MAX ? LINE_CHARACTERS_MAX : newline
+      if (this.#pending.length <= end) return
+      this.#onLine(this.#pending.slice(0, end).replace(/\r$/, ''))
+      this.#pending = this.#pending.slice(newline === end ? end + 1 : end)
+    }
+  }
 }

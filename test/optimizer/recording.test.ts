@@ -41,13 +41,13 @@ const access: Access = {
   command: null,
 }
 
-function run(change: { sent?: number; lost?: string[] } = {}): WorkloadRun {
+function run(change: { lost?: string[] } = {}): WorkloadRun {
   return {
     accesses: [access],
     counters: {
       read: 1,
       merged: 0,
-      sent: change.sent ?? 1,
+      sent: 1,
       overflows: 0,
       descriptorErrors: 0,
       unresolved: 0,
@@ -56,7 +56,10 @@ function run(change: { sent?: number; lost?: string[] } = {}): WorkloadRun {
     },
     lost: change.lost ?? [],
     mark: { kind: 'filesystem', reason: 'test' },
-    stop: { rule: 'exit', reason: 'test' },
+    reads: false,
+    stop: { rule: 'exit', reason: 'test', readySeconds: null },
+    upper: null,
+    probePids: new Set(),
     exitStatus: 0,
     started: new Date(0),
     durationSeconds: 1,
@@ -68,7 +71,9 @@ function run(change: { sent?: number; lost?: string[] } = {}): WorkloadRun {
   }
 }
 
-const recordOf = (workloadRun: WorkloadRun) => makeRecord(workloadRun, image, new LayerIndex([]), SILENT_LOG)
+const strict = { onLoss: 'fail', allowWorkloadFailure: false, createPhase: true } as const
+const recordOf = (workloadRun: WorkloadRun) =>
+  makeRecord(workloadRun, image, new LayerIndex([]), strict, SILENT_LOG)
 
 describe('a recording', () => {
   it('is complete when every access that was sent has arrived', () => {
@@ -78,19 +83,32 @@ describe('a recording', () => {
     assert.equal(header.counters.outsideLayers, 1)
   })
 
-  it('is incomplete, and no image may be made by it, when one did not arrive', () => {
-    const record = recordOf(run({ sent: 2 }))
-    assert.deepEqual(record.header.incompleteReasons, ['the notifier sent 2 accesses, 1 arrived'])
-    assert.throws(() => requireUsableRecord(record), { code: 'RECORD_INCOMPLETE', exitCode: 5 })
-  })
-
-  it('is incomplete when the notifier lost some, and says why', () => {
+  it('is incomplete when some accesses are lost: no image may be made by it, and it says why', () => {
     const record = recordOf(run({ lost: ["1 overflows of the kernel's event queue"] }))
-    assert.throws(() => requireUsableRecord(record), /1 overflows of the kernel's event queue/)
+    assert.equal(record.header.complete, false)
+    assert.throws(() => requireUsableRecord(record, strict, SILENT_LOG), {
+      code: 'RECORD_INCOMPLETE',
+      exitCode: 5,
+      message: /1 overflows of the kernel's event queue/,
+    })
   })
 
-  it('is of no use when the workload read no file of the image', () => {
-    assert.throws(() => requireUsableRecord(recordOf(run())), { code: 'NOTHING_RECORDED', exitCode: 4 })
+  it('may be incomplete, and say so, when somebody wants it all the same', () => {
+    const warnings: string[] = []
+    const log = { ...SILENT_LOG, warn: (text: string) => void warnings.push(text) }
+    const record = recordOf(run({ lost: ['2 gaps'] }))
+    requireUsableRecord(record, { onLoss: 'warn', allowWorkloadFailure: true }, log)
+    assert.match(warnings[0] ?? '', /incomplete: 2 gaps/)
+    assert.deepEqual(record.header.incompleteReasons, ['2 gaps'])
+  })
+
+  it('is of no use when the workload read no file of the image, unless it may fail', () => {
+    const record = recordOf(run())
+    assert.throws(() => requireUsableRecord(record, strict, SILENT_LOG), {
+      code: 'NOTHING_RECORDED',
+      exitCode: 4,
+    })
+    requireUsableRecord(record, { ...strict, allowWorkloadFailure: true }, SILENT_LOG)
   })
 
   it('is refused for a platform whose programs this machine cannot run', () => {

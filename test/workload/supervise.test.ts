@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
-import {
-  firstEnd,
-  periodRule,
-  type StopRule,
-  type Supervised,
-  waitForTask,
-} from '../../optimizer/workload/supervise.ts'
+import { untilAborted } from '../../optimizer/workload/stop-rules/until.ts'
+import { firstEnd, type Supervised, waitForTask } from '../../optimizer/workload/supervise.ts'
 import { InterruptedError, NotFoundError } from '../../shared/errors.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
 
@@ -15,26 +10,19 @@ const NEVER = new Promise<never>(() => {})
 const GONE = { code: null, signal: 'SIGKILL', stderrTail: '' }
 
 function supervised(changes: Partial<Supervised>): Supervised {
-  return { task: NEVER, notifierEnded: NEVER, rules: [], signal: new AbortController().signal, ...changes }
+  const over = (signal: AbortSignal) => untilAborted(NEVER, signal)
+  return { task: NEVER, notifierEnded: NEVER, over, signal: new AbortController().signal, ...changes }
 }
 
 describe('a run is over', () => {
   it('when the workload ends', async () => {
-    const end = await firstEnd(
-      supervised({ task: Promise.resolve({ exitStatus: 7 }), rules: [periodRule(600)] }),
-    )
+    const end = await firstEnd(supervised({ task: Promise.resolve({ exitStatus: 7 }) }))
     assert.deepEqual(end, { by: 'exit', task: { exitStatus: 7 } })
   })
 
-  it('when a rule is met, whichever is the first', async () => {
-    const met: StopRule = { name: 'line', met: async () => 'the line came' }
-    const end = await firstEnd(supervised({ rules: [periodRule(600), met] }))
-    assert.deepEqual(end, { by: 'rule', rule: 'line', reason: 'the line came' })
-  })
-
-  it('when its period has passed', async () => {
-    const end = await firstEnd(supervised({ rules: [periodRule(0.01)] }))
-    assert.deepEqual(end, { by: 'rule', rule: 'period', reason: '0.01 s had passed' })
+  it('when the stop rules say so', async () => {
+    const stop = { rule: 'wait-on-line', reason: 'the line came', readySeconds: 1 }
+    assert.deepEqual(await firstEnd(supervised({ over: async () => stop })), { by: 'rule', stop })
   })
 
   it('when the notifier ends', async () => {
@@ -57,17 +45,16 @@ describe('a run is over', () => {
     )
   })
 
-  it('and then nobody asks its other rules any more', async () => {
-    let asked: AbortSignal | undefined
-    const rule: StopRule = {
-      name: 'slow',
-      met: (signal) => {
-        asked = signal
-        return NEVER
-      },
+  it('and not before its stop rules have put away what they had running', async () => {
+    let away = false
+    const over = async (signal: AbortSignal) => {
+      await untilAborted(NEVER, signal).catch(() => {})
+      await new Promise((done) => setImmediate(done))
+      away = true
+      throw signal.reason
     }
-    await firstEnd(supervised({ task: Promise.resolve({ exitStatus: 0 }), rules: [rule] }))
-    assert.equal(asked?.aborted, true)
+    await firstEnd(supervised({ task: Promise.resolve({ exitStatus: 0 }), over }))
+    assert.equal(away, true)
   })
 })
 

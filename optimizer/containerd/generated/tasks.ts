@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Any } from "./google/protobuf/any.ts";
 import { Empty } from "./google/protobuf/empty.ts";
 import { Mount } from "./types.ts";
 
@@ -43,6 +44,7 @@ export interface CreateTaskResponse {
 
 export interface StartRequest {
   containerId: string;
+  execId: string;
 }
 
 export interface StartResponse {
@@ -55,6 +57,17 @@ export interface DeleteTaskRequest {
 
 export interface DeleteResponse {
   exitStatus: number;
+}
+
+export interface DeleteProcessRequest {
+  containerId: string;
+  execId: string;
+}
+
+export interface ExecProcessRequest {
+  containerId: string;
+  spec?: Any | undefined;
+  execId: string;
 }
 
 export interface GetRequest {
@@ -74,12 +87,14 @@ export interface Process {
 
 export interface KillRequest {
   containerId: string;
+  execId: string;
   signal: number;
   all: boolean;
 }
 
 export interface WaitRequest {
   containerId: string;
+  execId: string;
 }
 
 export interface WaitResponse {
@@ -245,13 +260,16 @@ export const CreateTaskResponse: MessageFns<CreateTaskResponse> = {
 };
 
 function createBaseStartRequest(): StartRequest {
-  return { containerId: "" };
+  return { containerId: "", execId: "" };
 }
 
 export const StartRequest: MessageFns<StartRequest> = {
   encode(message: StartRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.containerId !== "") {
       writer.uint32(10).string(message.containerId);
+    }
+    if (message.execId !== "") {
+      writer.uint32(18).string(message.execId);
     }
     return writer;
   },
@@ -275,6 +293,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             }
 
             message.containerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.execId = reader.string();
             continue;
           }
         }
@@ -413,6 +439,131 @@ export const DeleteResponse: MessageFns<DeleteResponse> = {
             }
 
             message.exitStatus = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeleteProcessRequest(): DeleteProcessRequest {
+  return { containerId: "", execId: "" };
+}
+
+export const DeleteProcessRequest: MessageFns<DeleteProcessRequest> = {
+  encode(message: DeleteProcessRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    if (message.execId !== "") {
+      writer.uint32(18).string(message.execId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteProcessRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteProcessRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.execId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExecProcessRequest(): ExecProcessRequest {
+  return { containerId: "", spec: undefined, execId: "" };
+}
+
+export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
+  encode(message: ExecProcessRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    if (message.spec !== undefined) {
+      Any.encode(message.spec, writer.uint32(50).fork()).join();
+    }
+    if (message.execId !== "") {
+      writer.uint32(58).string(message.execId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecProcessRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecProcessRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.spec = Any.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.execId = reader.string();
             continue;
           }
         }
@@ -600,13 +751,16 @@ export const Process: MessageFns<Process> = {
 };
 
 function createBaseKillRequest(): KillRequest {
-  return { containerId: "", signal: 0, all: false };
+  return { containerId: "", execId: "", signal: 0, all: false };
 }
 
 export const KillRequest: MessageFns<KillRequest> = {
   encode(message: KillRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.containerId !== "") {
       writer.uint32(10).string(message.containerId);
+    }
+    if (message.execId !== "") {
+      writer.uint32(18).string(message.execId);
     }
     if (message.signal !== 0) {
       writer.uint32(24).uint32(message.signal);
@@ -636,6 +790,14 @@ export const KillRequest: MessageFns<KillRequest> = {
             }
 
             message.containerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.execId = reader.string();
             continue;
           }
           case 3: {
@@ -668,13 +830,16 @@ export const KillRequest: MessageFns<KillRequest> = {
 };
 
 function createBaseWaitRequest(): WaitRequest {
-  return { containerId: "" };
+  return { containerId: "", execId: "" };
 }
 
 export const WaitRequest: MessageFns<WaitRequest> = {
   encode(message: WaitRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.containerId !== "") {
       writer.uint32(10).string(message.containerId);
+    }
+    if (message.execId !== "") {
+      writer.uint32(18).string(message.execId);
     }
     return writer;
   },
@@ -698,6 +863,14 @@ export const WaitRequest: MessageFns<WaitRequest> = {
             }
 
             message.containerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.execId = reader.string();
             continue;
           }
         }
@@ -797,6 +970,24 @@ export const TasksService = {
     responseSerialize: (value: GetResponse): Buffer => Buffer.from(GetResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetResponse => GetResponse.decode(value),
   },
+  deleteProcess: {
+    path: "/containerd.services.tasks.v1.Tasks/DeleteProcess" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteProcessRequest): Buffer => Buffer.from(DeleteProcessRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteProcessRequest => DeleteProcessRequest.decode(value),
+    responseSerialize: (value: DeleteResponse): Buffer => Buffer.from(DeleteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteResponse => DeleteResponse.decode(value),
+  },
+  exec: {
+    path: "/containerd.services.tasks.v1.Tasks/Exec" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExecProcessRequest): Buffer => Buffer.from(ExecProcessRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExecProcessRequest => ExecProcessRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
   kill: {
     path: "/containerd.services.tasks.v1.Tasks/Kill" as const,
     requestStream: false as const,
@@ -822,6 +1013,8 @@ export interface TasksServer extends UntypedServiceImplementation {
   start: handleUnaryCall<StartRequest, StartResponse>;
   delete: handleUnaryCall<DeleteTaskRequest, DeleteResponse>;
   get: handleUnaryCall<GetRequest, GetResponse>;
+  deleteProcess: handleUnaryCall<DeleteProcessRequest, DeleteResponse>;
+  exec: handleUnaryCall<ExecProcessRequest, Empty>;
   kill: handleUnaryCall<KillRequest, Empty>;
   wait: handleUnaryCall<WaitRequest, WaitResponse>;
 }

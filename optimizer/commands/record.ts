@@ -1,0 +1,59 @@
+import { formatRecord } from '../../shared/record.ts'
+import { type RecordRequest, type RecordResult, recordOnly } from '../record-only.ts'
+import type { Arguments, Command } from './command.ts'
+import {
+  addContainerdOptions,
+  addOutputOptions,
+  addPlatformOption,
+  containerdOptions,
+  platformOption,
+  positional,
+} from './common-options.ts'
+import { recordingOptions } from './recording-options.ts'
+import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
+
+export const recordCommand: Command = {
+  usage: 'record <source>',
+  describe: 'Run the image and record what it reads, without converting; to stdout, or to --record-out',
+  builder: (yargs) =>
+    addOutputOptions(
+      addContainerdOptions(
+        addWorkloadOptions(
+          addPlatformOption(
+            yargs.positional('source', {
+              type: 'string',
+              describe: 'image in containerd: looked up as typed, then as docker completes names',
+            }),
+          ),
+        ),
+      ),
+    ).example(
+      '$0 record docker.io/library/nginx:1 --record-out nginx.jsonl --ready-http http://localhost/ --settle 500ms',
+      'record a server until it serves',
+    ),
+
+  async run(argv, context) {
+    const { record, result } = await recordOnly(recordRequest(argv), context)
+    context.console.info(summaryLine(result))
+    if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
+    return result.recordOut === null ? formatRecord(record) : ''
+  },
+}
+
+/** Everything that can be wrong with the command line is found here, before anything runs. */
+export function recordRequest(argv: Arguments): RecordRequest {
+  return {
+    source: positional(argv, 'source'),
+    containerd: containerdOptions(argv),
+    platform: platformOption(argv),
+    workload: workloadOptions(argv),
+    recording: recordingOptions(argv),
+  }
+}
+
+function summaryLine({ record, recordOut }: RecordResult): string {
+  const { files, counters, stop } = record
+  const ready = stop.readySeconds === null ? '' : `, ready after ${stop.readySeconds.toFixed(2)} s`
+  const where = recordOut === null ? '' : `; the record is in ${recordOut}`
+  return `${files} files of the image, ${counters.outsideLayers} others${ready}; ended because ${stop.reason}${where}`
+}

@@ -1,0 +1,70 @@
+/** What is recorded and what a record must be, as options of every command that records. */
+import type { Argv } from 'yargs'
+import type { RecordingOptions } from '../recording.ts'
+import type { WorkloadOptions } from '../workload/options.ts'
+import type { Arguments } from './command.ts'
+import { single } from './common-options.ts'
+import { oneOf, outputFile } from './values.ts'
+
+const GROUP = 'Recording:'
+const MARKS = ['auto', 'filesystem', 'mount'] as const
+const LOSS_ANSWERS = ['fail', 'warn'] as const
+
+export function addRecordingOptions(yargs: Argv): Argv {
+  return yargs
+    .option('record-out', { group: GROUP, type: 'string', describe: 'write the record to this file' })
+    .option('on-loss', {
+      group: GROUP,
+      choices: LOSS_ANSWERS,
+      default: 'fail',
+      describe: 'what to do when accesses are known to be missing: fail is exit code 5',
+    })
+    .option('allow-workload-failure', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'go on when the workload fails, never gets ready or reads nothing: else exit code 4',
+    })
+    .option('mark', {
+      group: GROUP,
+      choices: MARKS,
+      default: 'auto',
+      describe: "what is watched: the root's file system (overlays only) or its mount",
+    })
+    .option('record-reads', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe:
+        'tell files that were read from those only opened or mapped; costs the workload a little more',
+    })
+    .option('no-create-phase', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: "leave out what the runtime's init and hooks read before the workload's start",
+    })
+}
+
+/** @throws {UsageError} */
+export function recordingOptions(argv: Arguments): RecordingOptions {
+  const recordOut = single(argv, 'record-out')
+  return {
+    recordOut: recordOut === undefined ? null : outputFile('record-out', recordOut),
+    onLoss: oneOf('on-loss', single(argv, 'on-loss') ?? 'fail', LOSS_ANSWERS),
+    allowWorkloadFailure: argv['allow-workload-failure'] === true,
+    createPhase: argv['no-create-phase'] !== true,
+  }
+}
+
+/** Those of the recording's options that the run itself has to know. */
+export function watchOptions(
+  argv: Arguments,
+): Pick<WorkloadOptions, 'mark' | 'recordReads' | 'allowFailure'> {
+  const mark = oneOf('mark', single(argv, 'mark') ?? 'auto', MARKS)
+  return {
+    ...(mark === 'auto' ? {} : { mark }),
+    recordReads: argv['record-reads'] === true,
+    allowFailure: argv['allow-workload-failure'] === true,
+  }
+}

@@ -1,0 +1,89 @@
+/** `optimizer record`: run an image and keep what it read. Nothing is converted, no layer is written anywhere. */
+import type { AccessRecord } from '../shared/record.ts'
+import type { Console } from './console.ts'
+import { Containerd } from './containerd/client.ts'
+import type { Digest } from './image/digest.ts'
+import { requireReadableLayer } from './image/manifest.ts'
+import { formatPlatform, type Platform } from './image/platform.ts'
+import { indexLayers } from './open-layers.ts'
+import { recordImage } from './record-image.ts'
+import { concludeRecord, type RecordingOptions, requireWorkloadPlatform } from './recording.ts'
+import { type RecordSummary, recordSummary } from './result.ts'
+import { Stages, type StageTime } from './stages.ts'
+import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
+import { requireLayers, resolveImage } from './store/resolve.ts'
+import { packageVersion } from './version.ts'
+import type { WorkloadOptions } from './workload/options.ts'
+import { requirePrivilege } from './workload/privilege.ts'
+import { type Run, withRun } from './workload/run.ts'
+import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
+
+export interface RecordRequest {
+  source: string
+  containerd: { address: string; namespace: string }
+  platform: Platform
+  workload: WorkloadOptions
+  recording: RecordingOptions
+}
+
+export interface RecordOnlyContext {
+  console: Console
+  signal: AbortSignal
+  nextInterrupt: NextInterrupt
+}
+
+export const RECORD_RESULT_SCHEMA_VERSION = 1
+
+/** What `optimizer record --json` prints. Fields are only added; a change of meaning raises the version. */
+export interface RecordResult {
+  schemaVersion: typeof RECORD_RESULT_SCHEMA_VERSION
+  source: { name: string; digest: Digest; platform: string }
+  record: RecordSummary
+  /** Where the record is, or null. */
+  recordOut: string | null
+  stages: StageTime[]
+}
+
+/** @throws {CodedError} with the exit code for the process; nothing is left behind then but an unfit record's file */
+export async function recordOnly(
+  request: RecordRequest,
+  context: RecordOnlyContext,
+): Promise<{ record: AccessRecord; result: RecordResult }> {
+  requirePrivilege()
+  requireWorkloadPlatform(request.platform)
+  const containerd = await Containerd.connect(request.containerd.address, request.containerd.namespace)
+  try {
+    const { version } = packageVersion()
+    const { snapshotter } = request.workload
+    const options = { containerd, version, snapshotter, log: context.console }
+    return await withRun(options, (run) => recordIn(run, request, context))
+  } finally {
+    containerd.close()
+  }
+}
+
+async function recordIn(
+  run: Run,
+  { source, platform, workload, recording }: RecordRequest,
+  context: RecordOnlyContext,
+): Promise<{ record: AccessRecord; result: RecordResult }> {
+  const { console: log, signal } = context
+  const stages = new Stages(log)
+  const content = new ContainerdContentStore(run.containerd, run.id)
+  const images = new ContainerdImageStore(run.containerd)
+  const image = await stages.run('resolve', source, () => resolveImage(images, content, source, platform))
+  for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+  await requireLayers(content, image)
+
+  const workloadRun = await recordImage(run, image, workload, { ...context, stages })
+  const layers = await indexLayers({ content, image, signal, stages })
+  const record = concludeRecord(workloadRun, image, layers, recording, log)
+  const result: RecordResult = {
+    schemaVersion: RECORD_RESULT_SCHEMA_VERSION,
+    source: { name: image.name, digest: image.root.digest, platform: formatPlatform(image.platform) },
+    record: recordSummary(record),
+    recordOut: recording.recordOut,
+    stages: stages.times,
+  }
+  return { record, result }
+}

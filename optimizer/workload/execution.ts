@@ -1,0 +1,89 @@
+/** A workload from its first instruction to its last. */
+import { CodedError, WorkloadError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { ContainerTask } from './container-task.ts'
+import type { NotifierProcess } from './notifier-process.ts'
+import type { StopOptions } from './options.ts'
+import type { ProcessPlan } from './runtime-spec.ts'
+import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
+import { firstEnd, type TaskEnd } from './supervise.ts'
+
+export interface Execution {
+  stop: StopReason
+  /** As a shell shows it (128 + signal); null when it could not be learned. */
+  exitStatus: number | null
+  started: Date
+  durationSeconds: number
+}
+
+export interface ExecutionParts {
+  task: ContainerTask
+  notifier: NotifierProcess
+  stopSignal: number
+  stopRules: StopPlan
+  options: StopOptions
+  log: Log
+  signal: AbortSignal
+}
+
+/** @throws {NotifierError} when the notifier dies meanwhile; the signal's reason */
+export async function execute(parts: ExecutionParts): Promise<Execution> {
+  const { task, notifier, stopSignal, stopRules, options, log, signal } = parts
+  const ended = task.wait()
+  ended.catch(() => {})
+  await task.start()
+  const started = new Date()
+  const startedAt = performance.now()
+  const end = await firstEnd({
+    task: ended,
+    notifierEnded: notifier.ended,
+    over: (over) => stopRules.over(over),
+    signal,
+  })
+  let last: TaskEnd
+  let stop: StopReason
+  if (end.by === 'exit') {
+    last = end.task
+    const status = last.exitStatus === null ? 'an unknown status' : `status ${last.exitStatus}`
+    const { readySeconds } = stopRules
+    stop = { rule: 'exit', reason: `the workload ended with ${status}`, readySeconds }
+  } else if (end.by === 'rule') {
+    stop = end.stop
+    log.info(`stopping the workload: ${stop.reason}`)
+    last = await task.stop({ ended, stopSignal, graceSeconds: options.stopTimeoutSeconds, signal })
+  } else {
+    throw await deathOf(notifier)
+  }
+  return { ...last, stop, started, durationSeconds: (performance.now() - startedAt) / 1000 }
+}
+
+/** @throws {WorkloadError} WORKLOAD_FAILED, WORKLOAD_NOT_READY */
+export function requireSuccess(
+  { stop, exitStatus }: Execution,
+  { ready }: StopPlan,
+  plan: ProcessPlan,
+  lastLines: readonly string[],
+): void {
+  const said = lastLines.length === 0 ? 'it printed nothing' : `it said last:\n${lastLines.join('\n')}`
+  const command = JSON.stringify(plan.args)
+  const advice = 'nothing is written (--allow-workload-failure keeps the record all the same)'
+  if (stop.rule === 'exit' && exitStatus !== null && exitStatus !== 0) {
+    const foreign = lastLines.some((line) => /exec format error/.test(line))
+    const hint = foreign ? '; its command is not a program for this machine' : ''
+    throw new WorkloadError(
+      'WORKLOAD_FAILED',
+      `the workload ${command} ended with status ${exitStatus}${hint}: ${advice}; ${said}`,
+    )
+  }
+  if (ready) return
+  const how = stop.rule === 'exit' ? `${stop.reason} before it was ready` : `it was not ready: ${stop.reason}`
+  throw new WorkloadError('WORKLOAD_NOT_READY', `the workload ${command}: ${how}: ${advice}; ${said}`)
+}
+
+/** Any question to a dead notifier is answered with the reason of its death. */
+async function deathOf(notifier: NotifierProcess): Promise<unknown> {
+  return await notifier.flush().then(
+    () => new CodedError('NOTIFIER_DIED', 'the notifier ended while the workload ran'),
+    (reason: unknown) => reason,
+  )
+}

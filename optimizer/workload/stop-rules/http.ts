@@ -1,0 +1,54 @@
+/** `--ready-http`: a URL answers, asked in the workload's network. */
+import { request } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Endpoint } from '../options.ts'
+import type { StopRule } from './stop-rule.ts'
+import { connect } from './tcp.ts'
+import { poll } from './until.ts'
+
+const INTERVAL_MS = 100
+const ANSWER_TIMEOUT_MS = 5000
+/** As Kubernetes' probes: success and redirection are ready. */
+const STATUS_MIN = 200
+const STATUS_MAX = 399
+
+/**
+ * @param url http, its host an address or localhost
+ * @param namespacePath of the workload's network, e.g. `/proc/7/ns/net`
+ */
+export function httpRule(url: URL, namespacePath: string): StopRule {
+  const attempt = async (signal: AbortSignal) => {
+    const socket = await connect(endpointOf(url), namespacePath)
+    if (socket === null) return null
+    try {
+      const status = await statusOf(url, socket, signal)
+      return status >= STATUS_MIN && status <= STATUS_MAX ? `${url} answered with status ${status}` : null
+    } catch {
+      // It hung up, took too long, or spoke no HTTP: not yet.
+      return null
+    } finally {
+      socket.destroy()
+    }
+  }
+  return { name: 'ready-http', met: (signal) => poll(attempt, INTERVAL_MS, signal) }
+}
+
+function endpointOf({ hostname, port }: URL): Endpoint {
+  return { address: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) }
+}
+
+function statusOf(url: URL, socket: Socket, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, {
+      createConnection: () => socket,
+      headers: { 'user-agent': 'hotlayer-optimizer', connection: 'close' },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+    })
+    asked.once('error', reject)
+    asked.once('response', (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    asked.end()
+  })
+}

@@ -1,0 +1,114 @@
+/** All stop rules of a run together: ready = every ready rule; then settle; all of it within a bound. */
+import { periodRule } from './period.ts'
+import type { StopRule } from './stop-rule.ts'
+import { untilAborted } from './until.ts'
+
+export const PERIOD_SECONDS_DEFAULT = 10
+/** How long ready rules are waited for when nobody says. */
+export const READY_SECONDS_DEFAULT = 120
+
+export interface StopRules {
+  /** Each ends the run. */
+  ending: readonly StopRule[]
+  /** Have to be met, all of them, before anything else counts. */
+  ready: readonly StopRule[]
+  /** Asked after ready; null: ready is the end. */
+  settle: StopRule | null
+  /** As asked for. */
+  periodSeconds: number | undefined
+}
+
+/** What ended a run, as the record tells it. */
+export interface StopReason {
+  /** `exit`, or the name of the rule that was the last to be met. */
+  rule: string
+  /** In words. */
+  reason: string
+  /** Seconds from the start until ready; null without ready rules, and when it never was. */
+  readySeconds: number | null
+}
+
+export class StopPlan {
+  readonly #rules: StopRules
+  /** Whether it was ready; without ready rules it always is. */
+  ready: boolean
+  readySeconds: number | null = null
+
+  constructor(rules: StopRules) {
+    this.#rules = rules
+    this.ready = rules.ready.length === 0
+  }
+
+  /**
+   * To be called at the start of the workload.
+   * @returns when the run is over; `ready` tells whether that is a success
+   */
+  async over(signal: AbortSignal): Promise<StopReason> {
+    const over = new AbortController()
+    const either = AbortSignal.any([signal, over.signal])
+    const asked: Promise<unknown>[] = []
+    const ask = (rule: StopRule): Promise<StopReason> => {
+      const met = rule.met(either).then((reason) => this.#stop(rule.name, reason))
+      asked.push(met)
+      return met
+    }
+    try {
+      return await this.#first(ask, either)
+    } finally {
+      over.abort()
+      // A rule may have something running.
+      await Promise.allSettled(asked)
+    }
+  }
+
+  async #first(ask: (rule: StopRule) => Promise<StopReason>, signal: AbortSignal): Promise<StopReason> {
+    const { ending, ready, settle, periodSeconds } = this.#rules
+    const ends = ending.map(ask)
+    const waits = ready.length > 0 || settle !== null
+    if (waits) ends.push(this.#readyAndSettled(ready.map(ask), settle, ask))
+    const boundSeconds = periodSeconds ?? (waits ? READY_SECONDS_DEFAULT : PERIOD_SECONDS_DEFAULT)
+    if (periodSeconds !== undefined || ending.length === 0)
+      ends.push(this.#bound(ask(periodRule(boundSeconds))))
+    for (const end of ends) end.catch(() => {})
+    return await untilAborted(Promise.race(ends), signal)
+  }
+
+  async #readyAndSettled(
+    ready: Promise<StopReason>[],
+    settle: StopRule | null,
+    ask: (rule: StopRule) => Promise<StopReason>,
+  ): Promise<StopReason> {
+    const startedAt = performance.now()
+    let last: StopReason | undefined
+    for (const rule of ready)
+      rule.then(
+        (stop) => {
+          last = stop
+        },
+        () => {},
+      )
+    const reasons = (await Promise.all(ready)).map(({ reason }) => reason)
+    this.ready = true
+    if (ready.length > 0) this.readySeconds = (performance.now() - startedAt) / 1000
+    const settled = settle === null ? undefined : await ask(settle)
+    const rule = settled?.rule ?? last?.rule ?? ''
+    const words = reasons.join(' and ')
+    const then = settled === undefined ? '' : `${words === '' ? '' : ', then '}${settled.reason}`
+    return this.#stop(rule, `${words}${then}`)
+  }
+
+  async #bound(period: Promise<StopReason>): Promise<StopReason> {
+    const { rule, reason } = await period
+    const { ready } = this.#rules
+    if (ready.length === 0) return this.#stop(rule, reason)
+    const names = ready.map(({ name }) => `--${name}`).join(', ')
+    return this.#stop(
+      rule,
+      this.ready ? `${reason}, ready before` : `${reason} before it was ready (${names})`,
+    )
+  }
+
+  #stop(rule: string, reason: string): StopReason {
+    return { rule, reason, readySeconds: this.readySeconds }
+  }
+}
