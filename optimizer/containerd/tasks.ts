@@ -7,6 +7,8 @@ import { Status, TasksService } from './generated/tasks.ts'
 /** Creating a task runs the runtime, with hooks; deleting one waits up to 10 s for unread output. */
 const RUNTIME_TIMEOUT_SECONDS = 120
 const KILLED_TIMEOUT_SECONDS = 10
+/** No output at all would be one that cannot be written to: a process that prints would fail. */
+const DISCARDED = 'file:///dev/null'
 const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
 export type TaskStatus = 'created' | 'running' | 'stopped' | 'other'
@@ -38,14 +40,15 @@ export class Tasks {
   }
 
   /**
-   * Runs another process in the container, without input and output.
+   * Runs another process in the container, without input; its output is discarded.
    * @param execId names it among the container's processes
    * @param process of an OCI runtime spec, as JSON goes
    * @returns its pid in our pid namespace
    */
   async exec(id: string, execId: string, process: unknown): Promise<{ pid: number }> {
     const value = Buffer.from(JSON.stringify(process))
-    const request = { containerId: id, execId, spec: { typeUrl: PROCESS_TYPE, value } }
+    const spec = { typeUrl: PROCESS_TYPE, value }
+    const request = { containerId: id, execId, spec, stdout: DISCARDED, stderr: DISCARDED }
     await this.#connection.unary(TasksService.exec, request, { what: what(id) })
     try {
       return await this.#startProcess(id, execId)

@@ -19,7 +19,21 @@ export interface TestImage {
   config: ImageConfig
 }
 
-const APPLETS = ['sh', 'cat', 'sleep', 'echo', 'id', 'seq', 'kill', 'wget', 'httpd', 'nc', 'hostname']
+const APPLETS = [
+  'sh',
+  'cat',
+  'sleep',
+  'echo',
+  'id',
+  'seq',
+  'kill',
+  'wget',
+  'httpd',
+  'nc',
+  'hostname',
+  'head',
+  'tr',
+]
 
 /** The files of a layer with busybox and links to it under the names of its applets. */
 export function busyboxFiles(): LayerFiles {

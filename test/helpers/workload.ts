@@ -5,6 +5,7 @@ import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/st
 import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
 import { type Run, withRun } from '../../optimizer/workload/run.ts'
 import { runWorkload, type WorkloadRun } from '../../optimizer/workload/run-workload.ts'
+import type { NextInterrupt } from '../../optimizer/workload/stop-rules/interrupt.ts'
 import { unpackImage } from '../../optimizer/workload/unpack.ts'
 import type { Access } from '../../shared/messages.ts'
 import { PHASE } from '../../shared/messages.ts'
@@ -15,9 +16,12 @@ import { leftovers } from './leftovers.ts'
 export interface RunSettings {
   options?: Partial<WorkloadOptions>
   signal?: AbortSignal
+  nextInterrupt?: NextInterrupt
   /** Called after the unpacking, before the workload. */
   before?: (run: Run) => void
   onLine?: (line: string) => void
+  /** false: what it prints is not kept in `lines`. */
+  keepLines?: boolean
 }
 
 export class WorkloadBench {
@@ -61,10 +65,11 @@ export class WorkloadBench {
 
   async run(image: TestImage, settings: RunSettings = {}): Promise<WorkloadRun> {
     this.lines = []
+    const waits = settings.options?.waitOnSignal
     const options: WorkloadOptions = {
       env: [],
       netHost: false,
-      periodSeconds: 30,
+      ...(waits ? {} : { periodSeconds: 30 }),
       stopTimeoutSeconds: 1,
       snapshotter: 'overlayfs',
       ...settings.options,
@@ -81,11 +86,13 @@ export class WorkloadBench {
         })
         settings.before?.(run)
         const output = (_: string, line: string) => {
-          this.lines.push(line)
+          if (settings.keepLines !== false) this.lines.push(line)
           settings.onLine?.(line)
         }
         const signal = settings.signal ?? new AbortController().signal
-        return await runWorkload(run, { image, chainId, options, output, signal })
+        const { nextInterrupt } = settings
+        const interrupts = nextInterrupt === undefined ? {} : { nextInterrupt }
+        return await runWorkload(run, { image, chainId, options, output, signal, ...interrupts })
       },
     )
   }

@@ -66,6 +66,8 @@ export interface DeleteProcessRequest {
 
 export interface ExecProcessRequest {
   containerId: string;
+  stdout: string;
+  stderr: string;
   spec?: Any | undefined;
   execId: string;
 }
@@ -512,13 +514,19 @@ export const DeleteProcessRequest: MessageFns<DeleteProcessRequest> = {
 };
 
 function createBaseExecProcessRequest(): ExecProcessRequest {
-  return { containerId: "", spec: undefined, execId: "" };
+  return { containerId: "", stdout: "", stderr: "", spec: undefined, execId: "" };
 }
 
 export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
   encode(message: ExecProcessRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.containerId !== "") {
       writer.uint32(10).string(message.containerId);
+    }
+    if (message.stdout !== "") {
+      writer.uint32(26).string(message.stdout);
+    }
+    if (message.stderr !== "") {
+      writer.uint32(34).string(message.stderr);
     }
     if (message.spec !== undefined) {
       Any.encode(message.spec, writer.uint32(50).fork()).join();
@@ -548,6 +556,22 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
             }
 
             message.containerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.stdout = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.stderr = reader.string();
             continue;
           }
           case 6: {
