@@ -1,4 +1,5 @@
 /** The main job: from a name in containerd to a new name in containerd. The whole story on one screen. */
+import { setImmediate } from 'node:timers/promises'
 import type { Console } from './console.ts'
 import { Containerd } from './containerd/client.ts'
 import { type ConversionProgress, convertImage } from './convert/image.ts'
@@ -96,10 +97,14 @@ async function optimizeIn(
       }),
     )
     context.console.endLive()
-    context.signal.throwIfAborted()
-    await stages.run('publish', request.target, () =>
-      images.put({ name: request.target, target: converted.target, labels: {} }),
-    )
+    await stages.run('publish', request.target, async () => {
+      // A signal that has arrived is heard in the event loop alone, the second of these behind it; from here on the
+      // image is there.
+      await setImmediate()
+      await setImmediate()
+      context.signal.throwIfAborted()
+      await images.put({ name: request.target, target: converted.target, labels: {} })
+    })
     return optimizeResult({
       source: image,
       targetName: request.target,

@@ -30,7 +30,7 @@ interface Outcome {
 function testFiles(kind: 'unit' | 'root', filter: string): string[] {
   return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.test.ts'))
-    .filter((path) => path.startsWith('root/') === (kind === 'root'))
+    .filter((path) => /^(root|faults)\//.test(path) === (kind === 'root'))
     .filter((path) => path.includes(filter))
     .sort()
     .map((path) => join(root, 'dist', 'test', path.replace(/\.ts$/, '.js')))

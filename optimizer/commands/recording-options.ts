@@ -44,6 +44,11 @@ export function addRecordingOptions(yargs: Argv): Argv {
       default: false,
       describe: "leave out what the runtime's init and hooks read before the workload's start",
     })
+    .option('notifier', {
+      group: GROUP,
+      type: 'string',
+      describe: 'a program that watches in place of ours and speaks its protocol (docs/protocol.md)',
+    })
 }
 
 /** @throws {UsageError} */

@@ -1,5 +1,8 @@
 /** How the workload runs, when the run ends and what is recorded, as options of every command that runs one. */
+import { accessSync, constants } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
 import type { Arguments } from './command.ts'
 import { repeated, SNAPSHOTTER_DEFAULT, single } from './common-options.ts'
@@ -35,12 +38,25 @@ export function addWorkloadOptions(yargs: Argv): Argv {
   return addRecordingOptions(addStopOptions(options))
 }
 
+/** An absolute path: the program is started in another view of the file system. @throws {UsageError} */
+function notifierProgram(path: string): string {
+  try {
+    accessSync(path, constants.X_OK)
+    return resolve(path)
+  } catch (cause) {
+    throw new UsageError('NOTIFIER_UNUSABLE', `--notifier names no program that can be run: ${path}`, {
+      cause,
+    })
+  }
+}
+
 /** @throws {UsageError} */
 export function workloadOptions(argv: Arguments): WorkloadOptions {
   const entrypoint = single(argv, 'entrypoint')
   const args = single(argv, 'args')
   const cwd = single(argv, 'cwd')
   const user = single(argv, 'user')
+  const notifier = single(argv, 'notifier')
   return {
     ...(entrypoint === undefined ? {} : { entrypoint: stringArray('entrypoint', entrypoint) }),
     ...(args === undefined ? {} : { args: stringArray('args', args) }),
@@ -51,5 +67,6 @@ export function workloadOptions(argv: Arguments): WorkloadOptions {
     ...stopOptions(argv),
     ...watchOptions(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
+    ...(notifier === undefined ? {} : { notifier: notifierProgram(notifier) }),
   }
 }

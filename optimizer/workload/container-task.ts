@@ -5,8 +5,9 @@ import { WorkloadError } from '../../shared/errors.ts'
 import { ContainerdError, detailsOf } from '../containerd/errors.ts'
 import type { Run } from './run.ts'
 import { initTakesSignal } from './stop-signal.ts'
-import { type TaskEnd, waitForTask } from './supervise.ts'
+import { startTask, type TaskEnd, waitForTask } from './supervise.ts'
 import { endTask } from './teardown.ts'
+import { killWorkload } from './workload-cgroup.ts'
 
 export interface ContainerRequest {
   imageName: string
@@ -50,7 +51,13 @@ export class ContainerTask {
       spec,
     })
     // A container deleted before its task would leave the task behind, out of reach.
-    const removeTask = undo.push(`the task ${id}`, () => endTask(containerd.tasks, id))
+    const removeTask = undo.push(`the task ${id}`, () =>
+      endTask(containerd.tasks, id).catch(async (error: unknown) => {
+        // Nobody else is left to end it; `clean` removes the rest once containerd is back.
+        await killWorkload(id)
+        throw error
+      }),
+    )
     try {
       const { pid } = await containerd.tasks.create(id, output)
       return new ContainerTask(run, pid, () => removeTask().then(removeContainer))
@@ -70,7 +77,7 @@ export class ContainerTask {
   }
 
   async start(): Promise<void> {
-    await this.#run.containerd.tasks.start(this.id)
+    await startTask(this.#run.containerd.tasks, this.id, this.#run.log)
   }
 
   /**

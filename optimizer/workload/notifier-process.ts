@@ -58,6 +58,8 @@ export interface NotifierSpawnOptions {
   entry?: string
   /** Called with accesses as they arrive. */
   onAccesses?: (accesses: readonly Access[]) => void
+  /** Absolute path of a program in place of Node and that entry. */
+  command?: string | undefined
 }
 
 /** What to mark and why; see Mark. */
@@ -119,8 +121,9 @@ export class NotifierProcess {
    */
   static async spawn(options: NotifierSpawnOptions): Promise<NotifierProcess> {
     options.signal?.throwIfAborted()
-    const entry = options.entry ?? NOTIFIER_ENTRY
-    const args = [String(process.pid), process.execPath, entry, '--fd', '3']
+    const command =
+      options.command === undefined ? [process.execPath, options.entry ?? NOTIFIER_ENTRY] : [options.command]
+    const args = [String(process.pid), ...command, '--fd', '3']
     // Options for this process' Node are not meant for the notifier's; a session of its own keeps Ctrl-C away.
     const { NODE_OPTIONS: _, ...env } = process.env
     const child = spawn(launcherPath(), args, {

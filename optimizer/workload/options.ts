@@ -14,6 +14,8 @@ export interface WorkloadOptions extends StopOptions {
   /** Run in the host's network namespace; otherwise in a new one with nothing but a loopback. */
   netHost: boolean
   snapshotter: string
+  /** Path of a program in place of our notifier. */
+  notifier?: string
   /** Undefined: as the root file system asks for. */
   mark?: MarkKind
   /** Tell reading from opening and mapping. */

@@ -89,6 +89,7 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
   const notifier = await NotifierProcess.spawn({
     log: run.log,
     signal,
+    command: options.notifier,
     onAccesses: (accesses) => newFiles.see(accesses),
   })
   run.undo.push('the notifier', () => notifier.kill())

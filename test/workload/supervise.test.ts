@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
+import type { TaskStatus } from '../../optimizer/containerd/tasks.ts'
 import { untilAborted } from '../../optimizer/workload/stop-rules/until.ts'
-import { firstEnd, type Supervised, waitForTask } from '../../optimizer/workload/supervise.ts'
+import { firstEnd, type Supervised, startTask, waitForTask } from '../../optimizer/workload/supervise.ts'
 import { InterruptedError, NotFoundError } from '../../shared/errors.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
 
@@ -92,5 +93,40 @@ describe('waiting for a task', () => {
 
   it('throws what is no absence', async () => {
     await assert.rejects(waitForTask(tasks([new Error('odd')]), 't', SILENT_LOG), /odd/)
+  })
+})
+
+describe('starting a task', () => {
+  const away = new ContainerdUnavailableError('away')
+  const answering = (starts: (Error | null)[], statuses: (TaskStatus | Error)[]) => {
+    const next = async <T>(answers: (T | Error)[]) => {
+      const answer = answers.shift()
+      if (answer instanceof Error) throw answer
+      return answer as T
+    }
+    return { start: () => next<null>(starts).then(() => {}), status: () => next(statuses) }
+  }
+
+  it('again when containerd went away before it was done', async () => {
+    const starts = [away, null]
+    await startTask(answering(starts, [away, 'created']), 't', SILENT_LOG)
+    assert.deepEqual(starts, [])
+  })
+
+  it('not again when only the answer was lost', async () => {
+    const starts = [away, null]
+    await startTask(answering(starts, ['running']), 't', SILENT_LOG)
+    assert.deepEqual(starts, [null])
+  })
+
+  it('not again when it has ended meanwhile and is forgotten', async () => {
+    await startTask(answering([away], [new NotFoundError('no such task')]), 't', SILENT_LOG)
+  })
+
+  it('throws what is no absence', async () => {
+    await assert.rejects(
+      startTask(answering([new NotFoundError('gone')], []), 't', SILENT_LOG),
+      NotFoundError,
+    )
   })
 })
