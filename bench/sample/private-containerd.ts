@@ -2,17 +2,14 @@
  * A containerd of our own: root, state and socket in one temporary folder, gone at the end.
  * For the sample run and for tests; it never touches the machine's own containerd.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { unmountBelow } from '../../optimizer/workload/rootfs.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
+import { accepts, endDaemon, startDaemon, untilReady } from './daemon-process.ts'
 import { killProcesses } from './leftover-processes.ts'
 
 export interface PrivateContainerd {
@@ -33,9 +30,6 @@ export interface PrivateContainerd {
   stop(): Promise<void>
 }
 
-const READY_TIMEOUT_MS = 20_000
-const STOP_GRACE_MS = 5_000
-const POLL_MS = 20
 /** sun_path holds 108 bytes, the terminating zero included; shim sockets are elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 100
 /** The names of 1.6, 1.7 and 2.x together: a version ignores those it does not know. */
@@ -55,16 +49,19 @@ const DISABLED_PLUGINS = [
 
 /**
  * Starts the `containerd` found on PATH and resolves once its socket accepts connections.
+ * @param options.snapshotters sockets of snapshotters outside of it, by the names that clients give them
  * @throws {PreconditionError} CONTAINERD_MISSING, PRIVILEGE_MISSING
  * @throws {CodedError} CONTAINERD_FAILED with the end of its log; nothing is left then
  */
-export async function startPrivateContainerd(): Promise<PrivateContainerd> {
+export async function startPrivateContainerd(
+  options: { snapshotters?: Record<string, string> } = {},
+): Promise<PrivateContainerd> {
   if (process.getuid?.() !== 0)
     throw new PreconditionError('PRIVILEGE_MISSING', 'containerd needs root: run this as root (sudo)')
   const folder = await makeShortFolder()
   const daemon = new Daemon(folder)
   try {
-    await daemon.prepare()
+    await daemon.prepare(options.snapshotters ?? {})
     await daemon.restart()
     return daemon
   } catch (error) {
@@ -89,9 +86,9 @@ class Daemon implements PrivateContainerd {
     return this.#child?.pid ?? 0
   }
 
-  async prepare(): Promise<void> {
+  async prepare(snapshotters: Record<string, string>): Promise<void> {
     await mkdir(join(this.folder, 'tmp'))
-    await writeFile(this.#configPath, configuration(this.folder, this.address))
+    await writeFile(this.#configPath, configuration(this.folder, this.address, snapshotters))
   }
 
   get #configPath(): string {
@@ -108,25 +105,13 @@ class Daemon implements PrivateContainerd {
 
   async restart(): Promise<void> {
     await this.crash()
-    const log = openSync(this.#logPath, 'a')
-    // Its own process group: a Ctrl-C at the terminal is for us, who stop things in order. Should we be killed
-    // outright, the parent-death signal ends the daemon.
-    const child = spawn('setpriv', ['--pdeathsig', 'SIGTERM', 'containerd', '--config', this.#configPath], {
-      detached: true,
-      stdio: ['ignore', log, log],
-      env: { ...process.env, TMPDIR: join(this.folder, 'tmp') },
-    })
-    closeSync(log)
+    const command = ['containerd', '--config', this.#configPath]
+    const child = startDaemon(command, this.#logPath, join(this.folder, 'tmp'))
     this.#child = child
-    const failed = new Promise<never>((_, reject) => {
-      child.once('error', (cause) => reject(missing(cause)))
-      child.once('exit', (code, signal) => reject(new Error(`it ended with ${signal ?? `status ${code}`}`)))
-    })
-    failed.catch(() => {})
     try {
-      await Promise.race([answers(this.address), failed])
+      await untilReady(child, () => accepts(this.address))
     } catch (cause) {
-      if (cause instanceof PreconditionError) throw cause
+      if (systemCodeOf(cause) === 'ENOENT') throw missing(cause)
       const tail = (await this.readLog()).trim().split('\n').slice(-5).join('\n')
       if (/containerd.*No such file/.test(tail)) throw missing(cause)
       const message = `a private containerd did not start: ${messageOf(cause)}; the end of its log:\n${tail}`
@@ -159,22 +144,15 @@ class Daemon implements PrivateContainerd {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child
     this.#child = null
-    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    const grace = new AbortController()
-    const late = delay(STOP_GRACE_MS, undefined, { signal: grace.signal }).then(
-      () => child.kill('SIGKILL'),
-      () => {},
-    )
-    await ended
-    grace.abort()
-    await late
+    if (child !== null) await endDaemon(child, signal)
   }
 }
 
-function configuration(folder: string, address: string): string {
+function configuration(folder: string, address: string, snapshotters: Record<string, string>): string {
   const text = (value: string) => JSON.stringify(value)
+  const plugins = Object.entries(snapshotters).map(
+    ([name, socket]) => `[proxy_plugins.${name}]\n  type = "snapshot"\n  address = ${text(socket)}\n`,
+  )
   return `version = 2
 root = ${text(join(folder, 'root'))}
 state = ${text(join(folder, 'state'))}
@@ -185,7 +163,8 @@ disabled_plugins = [${DISABLED_PLUGINS.map(text).join(', ')}]
 
 [ttrpc]
   address = ${text(`${address}.ttrpc`)}
-`
+
+${plugins.join('\n')}`
 }
 
 async function makeShortFolder(): Promise<string> {
@@ -196,23 +175,6 @@ async function makeShortFolder(): Promise<string> {
 function missing(cause: unknown): PreconditionError {
   const message = 'containerd (or setpriv, of util-linux) is not on PATH: run bin/setup'
   return new PreconditionError('CONTAINERD_MISSING', message, { cause })
-}
-
-/** Resolves when something accepts connections at the socket. */
-async function answers(path: string): Promise<void> {
-  const deadline = performance.now() + READY_TIMEOUT_MS
-  for (;;) {
-    const failure = await new Promise<unknown>((resolve) => {
-      const socket = connect(path)
-      socket.once('connect', () => resolve(null))
-      socket.once('error', resolve)
-      socket.once('connect', () => socket.destroy())
-    })
-    if (failure === null) return
-    if (performance.now() > deadline)
-      throw new Error(`its socket did not answer within ${READY_TIMEOUT_MS / 1000} s`, { cause: failure })
-    await delay(POLL_MS)
-  }
 }
 
 /** The control groups of tasks that nobody has deleted. @see runc's state.json */
