@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compressionEngine, type EngineName } from '../native/compression.ts'
 import { CompressionPool } from '../optimizer/estargz/compression-pool.ts'
+import { estargzFormat } from '../optimizer/estargz/estargz-format.ts'
 import { orderEntries } from '../optimizer/estargz/prioritize.ts'
 import { writeBlob } from '../optimizer/estargz/writer.ts'
 import { type Digest, DigestCounter } from '../optimizer/image/digest.ts'
@@ -72,11 +73,10 @@ async function measure(folder: string, diffId: Digest, digest: Digest, run: Run)
   })
   const paths = layer.entries.filter(({ index }) => index % PRIORITIZED_EVERY === 0).map(({ path }) => path)
   const [, convert] = await measured(async () => {
-    const pool = new CompressionPool(run)
+    const pool = new CompressionPool({ workers: run.workers })
+    const format = estargzFormat({ engine: run.engine, compressionLevel: run.level, chunkBytes: CHUNK_BYTES })
     const sink = { write: async () => {} }
-    const blob = await writeBlob(layer, orderEntries(layer.entries, paths), pool, sink, {
-      chunkBytes: CHUNK_BYTES,
-    })
+    const blob = await writeBlob(layer, orderEntries(layer.entries, paths), pool, sink, { format })
     await pool.close()
     return { bytes: blob.sizeBytes }
   })

@@ -16,8 +16,11 @@ interface CompressionBinding {
   libdeflateVersion?: string
 }
 
+export const ENGINE_NAMES = ['libdeflate', 'zlib'] as const
+export type EngineName = (typeof ENGINE_NAMES)[number]
+
 export interface CompressionEngine {
-  name: 'libdeflate' | 'zlib'
+  name: EngineName
   version: string
   /** Levels go from 1 to this one. */
   levelMax: number
@@ -38,14 +41,12 @@ export interface MemberCompressor {
   ): number
 }
 
-export type EngineName = CompressionEngine['name']
-
 /**
  * Most bytes that the member of a chunk can have, for every engine and level: libdeflate allows for 5 bytes of
- * overhead in 5000, zlib for less, and both for a header and trailer of 18.
+ * overhead in 5000, zlib for less, and both for a header and trailer of 18; zstd for one byte in 256.
  */
 export function memberBytesMax(chunkBytes: number): number {
-  return chunkBytes + Math.ceil(chunkBytes / 512) + 64
+  return chunkBytes + Math.ceil(chunkBytes / 256) + 64
 }
 
 const LIBDEFLATE_LEVEL_MAX = 12

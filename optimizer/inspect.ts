@@ -1,6 +1,6 @@
 /** What a finished image is, layer by layer: from its documents and the ends of its blobs, nothing is unpacked. */
 import { isZstd } from '../native/zstd.ts'
-import { TOC_DIGEST_ANNOTATION } from './convert/layer.ts'
+import { TOC_DIGEST_ANNOTATION } from './estargz/estargz-format.ts'
 import { type LayerToc, type LazyFormat, readToc } from './estargz/reader.ts'
 import { CONTAINERS_ANNOTATION } from './estargz/zstd-annotations.ts'
 import type { Descriptor } from './image/descriptor.ts'

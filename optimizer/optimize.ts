@@ -110,7 +110,6 @@ async function optimizeIn(
       targetName: request.target,
       record: accesses,
       converted,
-      level: request.conversion.compressionLevel,
       stages: stages.times,
     })
   })

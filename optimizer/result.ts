@@ -19,8 +19,8 @@ export interface OptimizeResult {
   record: RecordSummary | null
   layers: LayerResult[]
   stages: StageTime[]
-  /** Bytes of the result depend on engine, version and level. */
-  engine: { name: string; version: string; level: number }
+  /** Bytes of the result depend on engine, version and levels; null where nothing is compressed. */
+  engine: { name: string; version: string; level: number; prefetchLevel: number } | null
 }
 
 export interface RecordSummary {
@@ -40,7 +40,7 @@ export interface LayerResult {
   /** Position in the manifest, 0 = lowest. */
   index: number
   source: { digest: Digest; sizeBytes: number }
-  target: { digest: Digest; sizeBytes: number; diffId: Digest; tocDigest: Digest }
+  target: { digest: Digest; sizeBytes: number; diffId: Digest; tocDigest: Digest | null }
   /** Of the new layer, its TOC included. */
   uncompressedBytes: number
   /** Entries of the layer, directories and links included. */
@@ -58,7 +58,6 @@ export interface ResultParts {
   targetName: string
   record: AccessRecord | null
   converted: ConvertedImage
-  level: number
   stages: StageTime[]
 }
 
@@ -67,7 +66,6 @@ export function optimizeResult({
   targetName,
   record,
   converted,
-  level,
   stages,
 }: ResultParts): OptimizeResult {
   return {
@@ -77,8 +75,14 @@ export function optimizeResult({
     record: record === null ? null : recordSummary(record),
     layers: converted.layers.map(layerResult),
     stages,
-    engine: { name: converted.engine.name, version: converted.engine.version, level },
+    engine: engineOf(converted),
   }
+}
+
+function engineOf({ format }: ConvertedImage): OptimizeResult['engine'] {
+  if (format === null) return null
+  const { engine, codec, hotCodec } = format
+  return { ...engine, level: codec.level, prefetchLevel: hotCodec.level }
 }
 
 export function recordSummary({ header, entries }: AccessRecord): RecordSummary {

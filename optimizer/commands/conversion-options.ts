@@ -1,11 +1,16 @@
 /** What decides the bytes of a conversion, as options of every command that converts. */
 import { availableParallelism } from 'node:os'
 import type { Argv } from 'yargs'
-import { compressionEngine } from '../../native/compression.ts'
-import { CHUNK_BYTES_DEFAULT, COMPRESSION_LEVEL_DEFAULT, type ConversionOptions } from '../convert/options.ts'
+import { compressionEngine, ENGINE_NAMES } from '../../native/compression.ts'
+import {
+  CHUNK_BYTES_DEFAULT,
+  COMPRESSION_LEVEL_DEFAULT,
+  type ConversionOptions,
+  type LayerFormat,
+} from '../convert/options.ts'
 import type { Arguments } from './command.ts'
 import { single } from './common-options.ts'
-import { integerBetween, sizeBytes } from './values.ts'
+import { integerBetween, oneOf, sizeBytes } from './values.ts'
 
 const CHUNK_BYTES_MIN = 4096
 const CHUNK_BYTES_MAX = 64 * 1024 ** 2
@@ -26,6 +31,26 @@ export function addConversionOptions(yargs: Argv): Argv {
       default: '4MiB',
       describe: 'greatest piece of a file that is compressed on its own',
     })
+    .option('estargz-min-chunk-size', {
+      group,
+      type: 'string',
+      default: '0',
+      describe:
+        'small files are compressed together until they have so many bytes: smaller, less lazily read',
+    })
+    .option('prefetch-compression-level', {
+      group,
+      type: 'string',
+      defaultDescription: "the engine's best",
+      describe: 'level of what clients wait for at start: the files before the landmark, and the TOC',
+    })
+    .option('compression-engine', {
+      group,
+      type: 'string',
+      choices: ENGINE_NAMES,
+      defaultDescription: 'libdeflate where it is built in',
+      describe: 'what compresses; the bytes depend on it',
+    })
     .option('workers', {
       group,
       type: 'string',
@@ -40,21 +65,37 @@ export function addConversionOptions(yargs: Argv): Argv {
     })
 }
 
-/** @throws {UsageError} */
+/** @throws {UsageError}; {CodedError} ENGINE_MISSING */
 export function conversionOptions(argv: Arguments): ConversionOptions {
   return {
-    compressionLevel: integerBetween(
-      'estargz-compression-level',
-      single(argv, 'estargz-compression-level') ?? String(COMPRESSION_LEVEL_DEFAULT),
-      1,
-      compressionEngine().levelMax,
-    ),
-    chunkBytes: chunkBytes(single(argv, 'estargz-chunk-size')),
+    format: layerFormat(argv),
     workers: integerBetween(
       'workers',
       single(argv, 'workers') ?? String(Math.min(availableParallelism(), WORKERS_MAX)),
       1,
       WORKERS_MAX,
+    ),
+  }
+}
+
+function layerFormat(argv: Arguments): LayerFormat {
+  const wanted = single(argv, 'compression-engine')
+  const engine = compressionEngine(
+    wanted === undefined ? undefined : oneOf('compression-engine', wanted, ENGINE_NAMES),
+  )
+  const level = (option: string, fallback: number) =>
+    integerBetween(option, single(argv, option) ?? String(fallback), 1, engine.levelMax)
+  return {
+    kind: 'estargz',
+    engine: engine.name,
+    compressionLevel: level('estargz-compression-level', COMPRESSION_LEVEL_DEFAULT),
+    prefetchCompressionLevel: level('prefetch-compression-level', engine.levelMax),
+    chunkBytes: chunkBytes(single(argv, 'estargz-chunk-size')),
+    minChunkBytes: sizeBytes(
+      'estargz-min-chunk-size',
+      single(argv, 'estargz-min-chunk-size') ?? '0',
+      0,
+      CHUNK_BYTES_MAX,
     ),
   }
 }

@@ -1,5 +1,5 @@
 /** All layers of an image converted, and the documents around them. */
-import type { CompressionEngine } from '../../native/compression.ts'
+import type { BlobFormat } from '../estargz/blob-format.ts'
 import { CompressionPool } from '../estargz/compression-pool.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { ContentStore } from '../store/store.ts'
@@ -7,7 +7,7 @@ import type { PathKey } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
 import { type SourceImage, writeDocuments } from './documents.ts'
 import { type ConvertedLayer, convertLayer } from './layer.ts'
-import type { ConversionOptions } from './options.ts'
+import { blobFormat, type ConversionOptions } from './options.ts'
 
 export interface ImageRequest {
   content: ContentStore
@@ -35,7 +35,8 @@ export interface ConvertedImage {
   target: Descriptor
   manifest: Descriptor
   layers: ConvertedLayer[]
-  engine: CompressionEngine
+  /** null for plain tar. */
+  format: BlobFormat | null
 }
 
 /**
@@ -45,12 +46,13 @@ export interface ConvertedImage {
  */
 export async function convertImage(request: ImageRequest): Promise<ConvertedImage> {
   const { content, source, options, signal } = request
-  const pool = new CompressionPool({ level: options.compressionLevel, workers: options.workers })
+  const format = blobFormat(options.format)
+  const pool = new CompressionPool({ workers: options.workers })
   try {
     const layers: ConvertedLayer[] = []
     for (const index of request.layers.keys()) {
       signal?.throwIfAborted()
-      layers.push(await convertNth(request, index, pool))
+      layers.push(await convertNth(request, index, { pool, format }))
     }
     const documents = await writeDocuments({
       content,
@@ -58,7 +60,7 @@ export async function convertImage(request: ImageRequest): Promise<ConvertedImag
       layers,
       ...(signal === undefined ? {} : { signal }),
     })
-    return { ...documents, layers, engine: pool.engine }
+    return { ...documents, layers, format }
   } finally {
     await pool.close()
   }
@@ -67,16 +69,16 @@ export async function convertImage(request: ImageRequest): Promise<ConvertedImag
 async function convertNth(
   request: ImageRequest,
   index: number,
-  pool: CompressionPool,
+  { pool, format }: { pool: CompressionPool; format: BlobFormat | null },
 ): Promise<ConvertedLayer> {
-  const { content, options, signal, onProgress } = request
+  const { content, signal, onProgress } = request
   const layer = request.layers[index] as OpenedLayer
   return await convertLayer({
     content,
     layer,
     index,
     prioritized: request.prioritized[index] ?? [],
-    chunkBytes: options.chunkBytes,
+    format,
     pool,
     ref: `convert-layer-${index}`,
     ...(signal === undefined ? {} : { signal }),

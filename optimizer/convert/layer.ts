@@ -1,17 +1,14 @@
-/** One opened layer → one eStargz blob in the store, and the descriptor that the new manifest has for it. */
+/** One opened layer → one blob in the store, and the descriptor that the new manifest has for it. */
+import type { BlobFormat } from '../estargz/blob-format.ts'
 import type { CompressionPool } from '../estargz/compression-pool.ts'
 import { orderEntries } from '../estargz/prioritize.ts'
-import { type WrittenBlob, writeBlob } from '../estargz/writer.ts'
+import { writeBlob } from '../estargz/writer.ts'
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
-import type { Digest } from '../image/digest.ts'
-import type { ContentStore } from '../store/store.ts'
+import { type Digest, DigestCounter } from '../image/digest.ts'
+import type { BlobWriter, ContentStore } from '../store/store.ts'
 import type { PathKey, TarNotes } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
 
-/** Digest of the uncompressed TOC JSON; a lazily pulling snapshotter trusts no TOC without it. */
-export const TOC_DIGEST_ANNOTATION = 'containerd.io/snapshot/stargz/toc.digest'
-/** Bytes of the uncompressed blob, in decimal; read by containers/storage. */
-export const UNCOMPRESSED_SIZE_ANNOTATION = 'io.containers.estargz.uncompressed-size'
 /** containerd's own: spares it to decompress a blob in order to learn its diff ID. */
 export const UNCOMPRESSED_LABEL = 'containerd.io/uncompressed'
 
@@ -28,7 +25,8 @@ export interface ConvertedLayer {
   source: Descriptor
   target: Descriptor
   diffId: Digest
-  tocDigest: Digest
+  /** null where the format has no TOC. */
+  tocDigest: Digest | null
   /** Of the new blob, TOC included. */
   uncompressedBytes: number
   /** Entries of the layer, without what the format adds. */
@@ -49,7 +47,8 @@ export interface LayerRequest {
   index: number
   /** In the order to fetch them. */
   prioritized: readonly PathKey[]
-  chunkBytes: number
+  /** null for plain tar as it was. */
+  format: BlobFormat | null
   pool: CompressionPool
   /** Names the ingest, unique within this run. */
   ref: string
@@ -60,51 +59,91 @@ export interface LayerRequest {
 
 /** Nothing stays in the store when it throws. */
 export async function convertLayer(request: LayerRequest): Promise<ConvertedLayer> {
-  const { content, layer, index, pool, chunkBytes, signal, onProgress } = request
-  const ordering = orderEntries(layer.entries, request.prioritized)
-  const writer = await content.writer(request.ref)
+  const writer = await request.content.writer(request.ref)
   try {
-    const blob = await writeBlob(layer, ordering, pool, writer, {
-      chunkBytes,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-    })
-    const { digest, sizeBytes, diffId } = blob
-    await writer.commit({ digest, sizeBytes, labels: { [UNCOMPRESSED_LABEL]: diffId } })
-    const files = ordering.prioritized.filter((entry) => entry.type === 'reg')
-    return {
-      index,
-      source: layer.descriptor,
-      target: targetDescriptor(layer.descriptor, blob),
-      diffId,
-      tocDigest: blob.tocDigest,
-      uncompressedBytes: blob.uncompressedBytes,
-      entries: layer.entries.length,
-      prioritizedFiles: files.length,
-      prioritizedBytes: files.reduce((sum, entry) => sum + entry.sizeBytes, 0),
-      hotZoneBytes: blob.hotZoneBytes,
-      missing: ordering.missing,
-      notes: layer.notes,
-    }
+    return request.format === null
+      ? await copyLayer(request, writer)
+      : await writeLayer(request, request.format, writer)
   } catch (error) {
     await writer.abort()
     throw error
   }
 }
 
+async function writeLayer(
+  request: LayerRequest,
+  format: BlobFormat,
+  writer: BlobWriter,
+): Promise<ConvertedLayer> {
+  const { layer, index, pool, signal, onProgress } = request
+  const ordering = orderEntries(layer.entries, request.prioritized)
+  const blob = await writeBlob(layer, ordering, pool, writer, {
+    format,
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  })
+  const { digest, sizeBytes, diffId } = blob
+  await writer.commit({ digest, sizeBytes, labels: { [UNCOMPRESSED_LABEL]: diffId } })
+  const files = ordering.prioritized.filter((entry) => entry.type === 'reg')
+  return {
+    index,
+    source: layer.descriptor,
+    target: {
+      mediaType: format.mediaType,
+      digest,
+      size: sizeBytes,
+      annotations: { ...keptAnnotations(layer.descriptor), ...blob.annotations },
+    },
+    diffId,
+    tocDigest: blob.tocDigest,
+    uncompressedBytes: blob.uncompressedBytes,
+    entries: layer.entries.length,
+    prioritizedFiles: files.length,
+    prioritizedBytes: files.reduce((sum, entry) => sum + entry.sizeBytes, 0),
+    hotZoneBytes: blob.hotZoneBytes,
+    missing: ordering.missing,
+    notes: layer.notes,
+  }
+}
+
+const COPY_BYTES = 1024 * 1024
+
+/** The tar as it was: whatever it holds, its digest is the diff ID. */
+async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<ConvertedLayer> {
+  const { layer, index, signal, onProgress } = request
+  const size = layer.uncompressedBytes
+  const counter = new DigestCounter()
+  for (let offset = 0; offset < size; offset += COPY_BYTES) {
+    signal?.throwIfAborted()
+    const piece = await layer.read(offset, Math.min(COPY_BYTES, size - offset))
+    counter.update(piece)
+    await writer.write(piece)
+    onProgress?.(offset + piece.length)
+  }
+  const digest = counter.digest()
+  await writer.commit({ digest, sizeBytes: size, labels: { [UNCOMPRESSED_LABEL]: digest } })
+  const annotations = keptAnnotations(layer.descriptor)
+  const hasAnnotations = Object.keys(annotations).length > 0
+  return {
+    index,
+    source: layer.descriptor,
+    target: { mediaType: MEDIA_TYPE.ociLayer, digest, size, ...(hasAnnotations ? { annotations } : {}) },
+    diffId: digest,
+    tocDigest: null,
+    uncompressedBytes: size,
+    entries: layer.entries.length,
+    prioritizedFiles: 0,
+    prioritizedBytes: 0,
+    hotZoneBytes: 0,
+    missing: [],
+    notes: layer.notes,
+  }
+}
+
 /** Other fields of the source's descriptor (urls, data) point at its bytes: only annotations are carried over. */
-function targetDescriptor(source: Descriptor, blob: WrittenBlob): Descriptor {
+function keptAnnotations(source: Descriptor): Record<string, string> {
   const kept = Object.entries(source.annotations ?? {}).filter(
     ([key]) => !FORMAT_ANNOTATIONS.some((pattern) => pattern.test(key)),
   )
-  return {
-    mediaType: MEDIA_TYPE.ociLayerGzip,
-    digest: blob.digest,
-    size: blob.sizeBytes,
-    annotations: {
-      ...Object.fromEntries(kept),
-      [TOC_DIGEST_ANNOTATION]: blob.tocDigest,
-      [UNCOMPRESSED_SIZE_ANNOTATION]: String(blob.uncompressedBytes),
-    },
-  }
+  return Object.fromEntries(kept)
 }

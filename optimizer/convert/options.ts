@@ -1,12 +1,27 @@
 /** What decides the bytes of a conversion. */
+import type { BlobFormat } from '../estargz/blob-format.ts'
+import { type EstargzOptions, estargzFormat } from '../estargz/estargz-format.ts'
+
+export type LayerFormat =
+  | ({ kind: 'estargz' } & EstargzOptions)
+  /** Plain tar, entries in their old order and nothing added. */
+  | { kind: 'uncompressed' }
+
 export interface ConversionOptions {
-  /** Level of the compression engine, 1 to 12 for libdeflate, 1 to 9 for zlib. */
-  compressionLevel: number
-  /** Greatest payload of one gzip member in bytes. */
-  chunkBytes: number
+  format: LayerFormat
   /** Threads that compress; has no influence on the bytes. */
   workers: number
 }
 
 export const COMPRESSION_LEVEL_DEFAULT = 6
 export const CHUNK_BYTES_DEFAULT = 4 * 1024 * 1024
+
+/** null for plain tar. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+export function blobFormat(format: LayerFormat): BlobFormat | null {
+  switch (format.kind) {
+    case 'estargz':
+      return estargzFormat(format)
+    case 'uncompressed':
+      return null
+  }
+}

@@ -3,15 +3,9 @@
  * below a bound, whatever the layer's size; results do not depend on how many threads there are.
  */
 import { Worker } from 'node:worker_threads'
-import {
-  type CompressionEngine,
-  compressionEngine,
-  type EngineName,
-  memberBytesMax,
-  requireCompressionLevel,
-} from '../../native/compression.ts'
+import { memberBytesMax } from '../../native/compression.ts'
 import { CodedError } from '../../shared/errors.ts'
-import type { CompressReply, CompressRequest, WorkerData } from './compression-worker.ts'
+import type { CompressReply, CompressRequest } from './compression-worker.ts'
 
 /** Uncompressed bytes of a batch, unless one member alone is larger. */
 export const BATCH_BYTES = 4 * 1024 * 1024
@@ -33,11 +27,10 @@ export class CompressionError extends CodedError {
 }
 
 export interface PoolOptions {
-  level: number
   workers: number
-  /** The best there is when absent. */
-  engine?: EngineName
 }
+
+export type CompressJob = Pick<CompressRequest, 'codec' | 'memberLengths' | 'payloads'>
 
 /** Memory for a batch: members are put into `input` one after the other. Goes back with `release`. */
 export interface BatchBuffers {
@@ -63,7 +56,6 @@ interface Thread {
 }
 
 export class CompressionPool {
-  readonly engine: CompressionEngine
   readonly #threads: Thread[]
   readonly #bytesMax: number
   #admittedBytes = 0
@@ -72,17 +64,13 @@ export class CompressionPool {
   #lastId = 0
   #failure: CompressionError | undefined
 
-  /** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
-  constructor(options: PoolOptions) {
-    this.engine = compressionEngine(options.engine)
-    requireCompressionLevel(options.level, this.engine)
-    this.#bytesMax = (options.workers * BATCHES_PER_WORKER + BATCHES_ASIDE) * STANDARD_INPUT_BYTES
-    const data: WorkerData = { level: options.level, engine: this.engine.name }
-    this.#threads = Array.from({ length: options.workers }, () => this.#start(data))
+  constructor({ workers }: PoolOptions) {
+    this.#bytesMax = (workers * BATCHES_PER_WORKER + BATCHES_ASIDE) * STANDARD_INPUT_BYTES
+    this.#threads = Array.from({ length: workers }, () => this.#start())
   }
 
-  #start(workerData: WorkerData): Thread {
-    const worker = new Worker(new URL('./compression-worker.js', import.meta.url), { workerData })
+  #start(): Thread {
+    const worker = new Worker(new URL('./compression-worker.js', import.meta.url))
     const thread: Thread = { worker, jobs: new Map() }
     worker.on('message', (reply: CompressReply) => this.#settle(thread, reply))
     worker.on('error', (cause) => this.#fail(new CompressionError('a thread died', { cause })))
@@ -118,21 +106,18 @@ export class CompressionPool {
     for (const wake of this.#waiting.splice(0)) wake()
   }
 
-  /** @param payloadLengths for each member the leading bytes to hash, 0 for none */
-  compress(
-    buffers: BatchBuffers,
-    memberLengths: Uint32Array,
-    payloadLengths: Uint32Array,
-  ): Promise<CompressedBatch> {
+  /** What lies in the batch's input, compressed into its output. */
+  compress(buffers: BatchBuffers, job: CompressJob): Promise<CompressedBatch> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const thread = this.#threads.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a))
     const id = ++this.#lastId
     const request: CompressRequest = {
       id,
+      codec: job.codec,
       input: buffers.input.buffer as unknown as SharedArrayBuffer,
       output: buffers.output.buffer as unknown as SharedArrayBuffer,
-      memberLengths,
-      payloadLengths,
+      memberLengths: job.memberLengths,
+      payloads: job.payloads,
     }
     return new Promise((resolve, reject) => {
       thread.jobs.set(id, { resolve, reject })

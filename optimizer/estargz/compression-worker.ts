@@ -1,21 +1,19 @@
 /** A thread that compresses: batches in, members and digests out. Memory is shared, nothing is copied between. */
 import { createHash } from 'node:crypto'
-import { parentPort, workerData } from 'node:worker_threads'
-import { createMemberCompressor, type EngineName } from '../../native/compression.ts'
+import { parentPort } from 'node:worker_threads'
+import type { MemberCompressor } from '../../native/compression.ts'
 import { messageOf } from '../../shared/errors.ts'
+import { type Codec, createCompressor } from './codec.ts'
 
-export interface WorkerData {
-  level: number
-  engine: EngineName
-}
-
-/** Members lie one after the other in `input`, each beginning with its payload. */
+/** Members lie one after the other in `input`. */
 export interface CompressRequest {
   id: number
+  codec: Codec
   input: SharedArrayBuffer
   output: SharedArrayBuffer
   memberLengths: Uint32Array
-  payloadLengths: Uint32Array
+  /** What to hash: start in `input` and length, in pairs. */
+  payloads: Uint32Array
 }
 
 export type CompressReply =
@@ -23,26 +21,33 @@ export type CompressReply =
       id: number
       /** Compressed lengths; the members lie one after the other in `output`. */
       memberLengths: Uint32Array
-      /** sha256 of each payload, in hex; empty where there is none. */
+      /** sha256 of each payload, in hex. */
       payloadDigests: string[]
     }
   | { id: number; error: string }
 
 if (parentPort !== null) {
   const port = parentPort
-  const { level, engine } = workerData as WorkerData
-  const compressor = createMemberCompressor(level, engine)
+  const compressors = new Map<string, MemberCompressor>()
+
+  const compressorOf = (codec: Codec): MemberCompressor => {
+    const key = `${codec.engine} ${codec.level}`
+    const compressor = compressors.get(key) ?? createCompressor(codec)
+    compressors.set(key, compressor)
+    return compressor
+  }
 
   const compress = (request: CompressRequest): CompressReply => {
     const input = new Uint8Array(request.input)
     const memberLengths = new Uint32Array(request.memberLengths.length)
-    compressor.compress(input, request.memberLengths, new Uint8Array(request.output), memberLengths)
-    let start = 0
-    const payloadDigests = Array.from(request.memberLengths, (memberBytes, index) => {
-      const payload = input.subarray(start, start + (request.payloadLengths[index] as number))
-      start += memberBytes
-      return payload.length === 0 ? '' : createHash('sha256').update(payload).digest('hex')
-    })
+    const output = new Uint8Array(request.output)
+    compressorOf(request.codec).compress(input, request.memberLengths, output, memberLengths)
+    const payloadDigests: string[] = []
+    for (let index = 0; index < request.payloads.length; index += 2) {
+      const start = request.payloads[index] as number
+      const payload = input.subarray(start, start + (request.payloads[index + 1] as number))
+      payloadDigests.push(createHash('sha256').update(payload).digest('hex'))
+    }
     return { id: request.id, memberLengths, payloadDigests }
   }
 

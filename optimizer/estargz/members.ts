@@ -1,7 +1,8 @@
 /**
- * Where the gzip members of a blob begin: at its start, at the content of each file that is not empty, at each
- * further chunk of it. What follows a file's content up to the next (padding, headers) rides in its last member.
- * Pure: the cuts depend on the entries and the chunk size alone, never on who compresses.
+ * Where the members of a blob (gzip members, zstd frames) begin: at its start, at the content of each file that is
+ * not empty, at each further chunk of it. What follows a file's content up to the next (padding, headers) rides in
+ * its last member. With a least size, small files share a member.
+ * Pure: the cuts depend on the entries and the sizes asked for alone, never on who compresses.
  *
  * @see stargz-snapshotter, docs/estargz.md, "The structure"
  */
@@ -20,23 +21,40 @@ export interface Segment {
 export interface PlannedEntry {
   entry: TarEntry
   content?: Buffer
+  /** Whether it is to be fetched ahead. */
+  hot?: boolean
+}
+
+/** An entry that a member holds: its header when it has no content, else a chunk of the content. */
+export interface MemberPart {
+  entry: TarEntry
+  chunk?: Chunk
+}
+
+export interface Chunk {
+  /** In the file. */
+  offset: number
+  bytes: number
+  /** In the uncompressed member. */
+  innerOffset: number
 }
 
 export interface Member {
   segments: Segment[]
   /** Uncompressed, of all segments. */
   bytes: number
-  /** Content of `chunk` that the member begins with. */
-  payloadBytes: number
-  /** Whose content it begins with, and where in it; absent for a member of headers alone. */
-  chunk?: { entry: TarEntry; offset: number }
-  /** Entries without content whose headers lie in this member. */
-  entries: TarEntry[]
+  parts: MemberPart[]
+  /** Whether it is to be fetched ahead. */
+  hot: boolean
 }
 
 export interface PlanOptions {
-  /** Greatest content of one member. */
+  /** Greatest content of a file in one member. */
   chunkBytes: number
+  /** Uncompressed bytes up to which further files join a member. */
+  minChunkBytes: number
+  /** Nothing but a chunk's content in its member. */
+  contentApart: boolean
   /** Of the source layer: its last padding may be missing. */
   sourceBytes: number
 }
@@ -45,32 +63,52 @@ export interface PlanOptions {
 export const HEADER_RUN_BYTES = 1024 * 1024
 
 export function* planMembers(entries: Iterable<PlannedEntry>, options: PlanOptions): Generator<Member> {
-  let member = newMember()
-  for (const { entry, content } of entries) {
-    if (member.bytes - member.payloadBytes >= HEADER_RUN_BYTES) {
+  let member: Member | undefined
+  /** Of the member, after its last content. */
+  let headerRunBytes = 0
+  let isFirst = true
+  for (const { entry, content, hot = false } of entries) {
+    if (member !== undefined && headerRunBytes >= HEADER_RUN_BYTES) {
       yield member
-      member = newMember()
+      member = undefined
     }
-    addSegment(member, headerSegment(entry))
+    if (member === undefined) {
+      member = newMember(hot)
+      headerRunBytes = 0
+    }
+    const header = headerSegment(entry)
+    addSegment(member, header)
+    headerRunBytes += header.bytes
     if (entry.sizeBytes === 0) {
-      member.entries.push(entry)
+      member.parts.push({ entry })
       continue
     }
     const payload = new Payload(entry, content)
     for (let offset = 0; offset < entry.sizeBytes; offset += options.chunkBytes) {
-      yield member
-      member = newMember()
-      member.chunk = { entry, offset }
-      member.payloadBytes = Math.min(options.chunkBytes, entry.sizeBytes - offset)
-      for (const segment of payload.take(member.payloadBytes)) addSegment(member, segment)
+      // What is fetched ahead ends where a member ends.
+      const joins = !isFirst && member.bytes < options.minChunkBytes && member.hot === hot
+      if (!joins) {
+        yield member
+        member = newMember(hot)
+        isFirst = false
+      }
+      const bytes = Math.min(options.chunkBytes, entry.sizeBytes - offset)
+      member.parts.push({ entry, chunk: { offset, bytes, innerOffset: member.bytes } })
+      for (const segment of payload.take(bytes)) addSegment(member, segment)
     }
-    addSegment(member, paddingSegment(entry, content, options.sourceBytes))
+    if (options.contentApart) {
+      yield member
+      member = newMember(hot)
+    }
+    const padding = paddingSegment(entry, content, options.sourceBytes)
+    addSegment(member, padding)
+    headerRunBytes = padding.bytes
   }
-  yield member
+  if (member !== undefined && member.bytes > 0) yield member
 }
 
-function newMember(): Member {
-  return { segments: [], bytes: 0, payloadBytes: 0, entries: [] }
+function newMember(hot: boolean): Member {
+  return { segments: [], bytes: 0, parts: [], hot }
 }
 
 /** Ranges of the source that touch become one. */

@@ -26,6 +26,8 @@ export interface TocEntry {
   groupName?: string
   /** Where the member that begins with this content lies in the blob. */
   offset?: number
+  /** Where this content begins in the uncompressed member, when others come before it. */
+  innerOffset?: number
   devMajor?: number
   devMinor?: number
   /** Values in base64. */
@@ -49,6 +51,7 @@ export class TocError extends CodedError {}
 /** Where the content of a regular file, or the first chunk of it, lies, and its digests. */
 export interface TocContent {
   offset: number
+  innerOffset: number
   digest: Digest
   /** 0 for the last chunk. */
   chunkSize: number
@@ -73,6 +76,7 @@ export class TocEntries {
     setUnlessEmpty(toc, 'userName', nameIfNew(this.#userNames, entry.uid, entry.userName))
     setUnlessEmpty(toc, 'groupName', nameIfNew(this.#groupNames, entry.gid, entry.groupName))
     setUnlessEmpty(toc, 'offset', content?.offset ?? 0)
+    setUnlessEmpty(toc, 'innerOffset', content?.innerOffset ?? 0)
     setUnlessEmpty(toc, 'devMajor', entry.devMajor)
     setUnlessEmpty(toc, 'devMinor', entry.devMinor)
     if (entry.xattrs.length > 0) toc.xattrs = encodeXattrs(entry.xattrs)
@@ -86,8 +90,13 @@ export class TocEntries {
 
 /** A further chunk of the file before it. */
 export function chunkEntry(name: string, chunkOffset: number, content: Omit<TocContent, 'digest'>): TocEntry {
-  const { offset, chunkSize, chunkDigest } = content
-  return { name, type: 'chunk', offset, chunkOffset, ...(chunkSize === 0 ? {} : { chunkSize }), chunkDigest }
+  const { offset, innerOffset, chunkSize, chunkDigest } = content
+  const entry: TocEntry = { name, type: 'chunk', offset }
+  setUnlessEmpty(entry, 'innerOffset', innerOffset)
+  entry.chunkOffset = chunkOffset
+  setUnlessEmpty(entry, 'chunkSize', chunkSize)
+  entry.chunkDigest = chunkDigest
+  return entry
 }
 
 const EMPTY_DIGEST = digestOf('')

@@ -1,22 +1,17 @@
 /**
- * An opened layer in its new order → the bytes of an eStargz blob, with every digest that anybody asks of it.
+ * An opened layer in its new order → the bytes of a blob, with every digest that anybody asks of it.
  * Three things go on at once: batches are filled from the spool, compressed by threads, and written in order.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
-import { isFormatEntry } from '../tar/format-names.ts'
-import {
-  BATCH_BYTES,
-  BATCH_MEMBERS,
-  type BatchBuffers,
-  type CompressedBatch,
-  type CompressionPool,
-} from './compression-pool.ts'
-import { encodeFooter, landmark, tocMember } from './gzip.ts'
+import { type Batch, batches } from './batches.ts'
+import type { BlobFormat, BlobOutput, BlobTable } from './blob-format.ts'
+import type { Codec } from './codec.ts'
+import type { BatchBuffers, CompressedBatch, CompressionPool } from './compression-pool.ts'
+import { landmark } from './gzip.ts'
 import { type Member, type PlannedEntry, planMembers, type Segment } from './members.ts'
 import type { Ordering } from './prioritize.ts'
-import { chunkEntry, TocEntries, type TocEntry, TocText } from './toc.ts'
 
 /** The uncompressed layer. */
 export interface LayerContent {
@@ -31,7 +26,7 @@ export interface BlobSink {
 }
 
 export interface BlobOptions {
-  chunkBytes: number
+  format: BlobFormat
   signal?: AbortSignal
   /** @param doneBytes uncompressed bytes written so far */
   onProgress?(doneBytes: number): void
@@ -40,13 +35,15 @@ export interface BlobOptions {
 export interface WrittenBlob {
   digest: Digest
   sizeBytes: number
-  /** Of the whole uncompressed stream, TOC entry and end of archive included. */
+  /** Of the whole uncompressed stream, end of archive and an eStargz' TOC entry included. */
   diffId: Digest
   uncompressedBytes: number
   tocDigest: Digest
   tocOffset: number
   /** Compressed bytes before the landmark's content; 0 when nothing is to be fetched ahead. */
   hotZoneBytes: number
+  /** Of the format, for the layer's descriptor. */
+  annotations: Record<string, string>
 }
 
 export async function writeBlob(
@@ -59,13 +56,6 @@ export async function writeBlob(
   return new BlobWriting(layer, pool, sink, options).write(ordering)
 }
 
-interface Batch {
-  members: Member[]
-  memberLengths: Uint32Array
-  payloadLengths: Uint32Array
-  bytes: number
-}
-
 /** Stores take what they like; this keeps a single write small enough for any of them. */
 const WRITE_BYTES_MAX = 1024 * 1024
 
@@ -76,17 +66,14 @@ class BlobWriting {
   readonly #options: BlobOptions
   readonly #blob = new DigestCounter()
   readonly #uncompressed = new DigestCounter()
-  readonly #tocEntries = new TocEntries()
-  readonly #toc = new TocText()
+  readonly #table: BlobTable
   /** Uncompressed bytes that are written. */
   #doneBytes = 0
   /** Content of the file whose chunks are being filled. */
   #filling: Hash | undefined
   /** Digests of files of more than one chunk. */
   readonly #fileDigests = new Map<TarEntry, Digest>()
-  /** The entry of the file whose chunks are being written. */
-  #tocFile: TocEntry | undefined
-  #landmarkOffset = 0
+  #hotZoneBytes = 0
   #failure: unknown
 
   constructor(layer: LayerContent, pool: CompressionPool, sink: BlobSink, options: BlobOptions) {
@@ -94,27 +81,26 @@ class BlobWriting {
     this.#pool = pool
     this.#sink = sink
     this.#options = options
+    this.#table = options.format.begin()
   }
 
   async write(ordering: Ordering): Promise<WrittenBlob> {
-    const prefetch = ordering.prioritized.length > 0
-    const mark = landmark(prefetch)
-    const plan = planMembers(plannedEntries(ordering, mark), {
-      chunkBytes: this.#options.chunkBytes,
+    const { format } = this.#options
+    const plan = planMembers(plannedEntries(ordering, format), {
+      chunkBytes: format.chunkBytes,
+      minChunkBytes: format.minChunkBytes,
+      contentApart: format.contentApart,
       sourceBytes: this.#layer.uncompressedBytes,
     })
     await this.#writeMembers(plan)
-    const tocOffset = this.#blob.sizeBytes
-    const tocDigest = await this.#writeToc()
-    await this.#emit(encodeFooter(tocOffset))
+    const end = await this.#table.end(this.#output())
     return {
       digest: this.#blob.digest(),
       sizeBytes: this.#blob.sizeBytes,
       diffId: this.#uncompressed.digest(),
       uncompressedBytes: this.#uncompressed.sizeBytes,
-      tocDigest,
-      tocOffset,
-      hotZoneBytes: prefetch ? this.#landmarkOffset : 0,
+      hotZoneBytes: this.#hotZoneBytes,
+      ...end,
     }
   }
 
@@ -130,7 +116,8 @@ class BlobWriting {
         await written.catch(() => {})
         throw this.#failure ?? error
       }
-      const compressed = this.#pool.compress(buffers, batch.memberLengths, batch.payloadLengths)
+      const { hotCodec, codec } = this.#options.format
+      const compressed = this.#pool.compress(buffers, { ...batch, codec: batch.hot ? hotCodec : codec })
       written = this.#writeAfter(written, batch, buffers, compressed)
       written.catch((error: unknown) => {
         this.#failure ??= error
@@ -157,19 +144,23 @@ class BlobWriting {
     this.#uncompressed.update(input.subarray(0, filled))
     let start = 0
     for (const member of batch.members) {
-      this.#hashFile(member, input.subarray(start, start + member.payloadBytes))
+      const bytes = input.subarray(start, start + member.bytes)
+      this.#table.observe?.(member, bytes)
+      this.#hashFiles(member, bytes)
       start += member.bytes
     }
   }
 
   /** Of a file in one chunk, the chunk's digest is the file's. */
-  #hashFile({ chunk }: Member, payload: Buffer): void {
-    if (chunk === undefined || payload.length === chunk.entry.sizeBytes) return
-    this.#filling ??= createHash('sha256')
-    this.#filling.update(payload)
-    if (chunk.offset + payload.length < chunk.entry.sizeBytes) return
-    this.#fileDigests.set(chunk.entry, `sha256:${this.#filling.digest('hex')}`)
-    this.#filling = undefined
+  #hashFiles({ parts }: Member, bytes: Buffer): void {
+    for (const { entry, chunk } of parts) {
+      if (chunk === undefined || chunk.bytes === entry.sizeBytes) continue
+      this.#filling ??= createHash('sha256')
+      this.#filling.update(bytes.subarray(chunk.innerOffset, chunk.innerOffset + chunk.bytes))
+      if (chunk.offset + chunk.bytes < entry.sizeBytes) continue
+      this.#fileDigests.set(entry, `sha256:${this.#filling.digest('hex')}`)
+      this.#filling = undefined
+    }
   }
 
   /** Writes a batch when those before it are written; its memory goes back whatever happens. */
@@ -193,48 +184,73 @@ class BlobWriting {
 
   async #writeBatch(batch: Batch, output: Buffer, compressed: CompressedBatch): Promise<void> {
     let offset = this.#blob.sizeBytes
+    const digests = compressed.payloadDigests.values()
     for (const [index, member] of batch.members.entries()) {
-      this.#tell(member, offset, compressed.payloadDigests[index] as string)
-      offset += compressed.memberLengths[index] as number
+      const endOffset = offset + (compressed.memberLengths[index] as number)
+      this.#tell(member, offset, endOffset, digests)
+      if (member.hot) this.#hotZoneBytes = endOffset
+      offset = endOffset
     }
     await this.#emit(output.subarray(0, offset - this.#blob.sizeBytes))
     this.#doneBytes += batch.bytes
     this.#options.onProgress?.(this.#doneBytes)
   }
 
-  /** The member's entries of the TOC. */
-  #tell({ chunk, payloadBytes, entries }: Member, offset: number, payloadDigest: string): void {
-    if (chunk !== undefined) this.#tellChunk(chunk, payloadBytes, offset, `sha256:${payloadDigest}`)
-    for (const entry of entries) this.#toc.add(this.#tocEntries.fromTar(entry), true)
-  }
-
-  #tellChunk(
-    chunk: NonNullable<Member['chunk']>,
-    payloadBytes: number,
-    offset: number,
-    chunkDigest: Digest,
-  ): void {
-    const { entry, offset: chunkOffset } = chunk
-    const last = chunkOffset + payloadBytes === entry.sizeBytes
-    const chunkSize = last ? 0 : payloadBytes
-    if (chunkOffset === 0) {
-      // Of more than one chunk the file's digest is known with the last of them.
-      this.#tocFile = this.#tocEntries.fromTar(entry, { offset, digest: chunkDigest, chunkSize, chunkDigest })
-      this.#toc.add(this.#tocFile, last)
-      // One that the source brought is not among the entries.
-      if (isFormatEntry(entry.path)) this.#landmarkOffset = offset
-      return
+  #tell({ parts }: Member, offset: number, endOffset: number, digests: Iterator<string>): void {
+    for (const { entry, chunk } of parts) {
+      if (chunk === undefined) {
+        this.#table.entry(entry)
+        continue
+      }
+      const { offset: chunkOffset, bytes, innerOffset } = chunk
+      const chunkDigest: Digest = `sha256:${digests.next().value}`
+      const fileDigest =
+        bytes === entry.sizeBytes ? chunkDigest : this.#fileDigestAt(entry, chunkOffset + bytes)
+      this.#table.chunk(entry, {
+        chunkOffset,
+        bytes,
+        offset,
+        endOffset,
+        innerOffset,
+        chunkDigest,
+        ...(fileDigest === undefined ? {} : { fileDigest }),
+      })
     }
-    const file = this.#tocFile as TocEntry
-    if (last) file.digest = this.#fileDigests.get(entry) as Digest
-    this.#toc.add(chunkEntry(file.name, chunkOffset, { offset, chunkSize, chunkDigest }), last)
   }
 
-  async #writeToc(): Promise<Digest> {
-    const json = this.#toc.end()
-    const digest = new DigestCounter()
-    for (const piece of json) digest.update(piece)
-    const parts = tocMember(json)
+  /** With the last chunk. */
+  #fileDigestAt(entry: TarEntry, endOffset: number): Digest | undefined {
+    if (endOffset < entry.sizeBytes) return undefined
+    const digest = this.#fileDigests.get(entry)
+    this.#fileDigests.delete(entry)
+    return digest
+  }
+
+  #output(): BlobOutput {
+    const blob = this.#blob
+    const uncompressed = this.#uncompressed
+    return {
+      get offset() {
+        return blob.sizeBytes
+      },
+      get uncompressedBytes() {
+        return uncompressed.sizeBytes
+      },
+      member: async (parts, codec) => {
+        for (const part of parts) uncompressed.update(part)
+        await this.#compressed(parts, codec, (member) => this.#emit(member))
+      },
+      compressed: (parts, codec) => this.#compressed(parts, codec, async (member) => Buffer.from(member)),
+      raw: (bytes) => this.#emit(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+    }
+  }
+
+  /** One member of all parts, lent to `use`. */
+  async #compressed<T>(
+    parts: readonly Buffer[],
+    codec: Codec,
+    use: (member: Buffer) => Promise<T>,
+  ): Promise<T> {
     const memberLengths = Uint32Array.of(parts.reduce((sum, part) => sum + part.length, 0))
     const buffers = await this.#pool.acquire(memberLengths)
     try {
@@ -242,14 +258,16 @@ class BlobWriting {
       for (const part of parts) {
         buffers.input.set(part, filled)
         filled += part.length
-        this.#uncompressed.update(part)
       }
-      const compressed = await this.#pool.compress(buffers, memberLengths, Uint32Array.of(0))
-      await this.#emit(buffers.output.subarray(0, compressed.memberLengths[0]))
+      const compressed = await this.#pool.compress(buffers, {
+        codec,
+        memberLengths,
+        payloads: new Uint32Array(),
+      })
+      return await use(buffers.output.subarray(0, compressed.memberLengths[0]))
     } finally {
       this.#pool.release(buffers)
     }
-    return digest.digest()
   }
 
   async #emit(bytes: Buffer): Promise<void> {
@@ -260,36 +278,10 @@ class BlobWriting {
   }
 }
 
-function* plannedEntries(ordering: Ordering, mark: PlannedEntry): Generator<PlannedEntry> {
-  for (const entry of ordering.prioritized) yield { entry }
-  yield mark
+function* plannedEntries(ordering: Ordering, { hasLandmark }: BlobFormat): Generator<PlannedEntry> {
+  for (const entry of ordering.prioritized) yield { entry, hot: true }
+  if (hasLandmark) yield landmark(ordering.prioritized.length > 0)
   for (const entry of ordering.rest) yield { entry }
-}
-
-/** Members in groups that go to a thread together; has no influence on the bytes. */
-function* batches(members: Iterable<Member>): Generator<Batch> {
-  let group: Member[] = []
-  let bytes = 0
-  for (const member of members) {
-    const full = bytes + member.bytes > BATCH_BYTES || group.length === BATCH_MEMBERS
-    if (full && group.length > 0) {
-      yield batchOf(group, bytes)
-      group = []
-      bytes = 0
-    }
-    group.push(member)
-    bytes += member.bytes
-  }
-  yield batchOf(group, bytes)
-}
-
-function batchOf(members: Member[], bytes: number): Batch {
-  return {
-    members,
-    memberLengths: Uint32Array.from(members, (member) => member.bytes),
-    payloadLengths: Uint32Array.from(members, (member) => member.payloadBytes),
-    bytes,
-  }
 }
 
 /** Ranges of the source that touch across members are read in one go. */

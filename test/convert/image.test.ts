@@ -3,11 +3,11 @@ import { describe, it } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { SourceImage } from '../../optimizer/convert/documents.ts'
 import { convertImage, type ImageRequest } from '../../optimizer/convert/image.ts'
+import type { ConvertedLayer } from '../../optimizer/convert/layer.ts'
 import {
-  type ConvertedLayer,
   TOC_DIGEST_ANNOTATION,
   UNCOMPRESSED_SIZE_ANNOTATION,
-} from '../../optimizer/convert/layer.ts'
+} from '../../optimizer/estargz/estargz-format.ts'
 import { readToc } from '../../optimizer/estargz/reader.ts'
 import { type Descriptor, MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
@@ -26,7 +26,8 @@ import { openTar, readerOf } from '../helpers/tar-layer.ts'
 
 const BASE = tarOf([dir('bin/'), file('bin/sh', 'shell '.repeat(500)), file('etc', 'x')])
 const APP = tarOf([dir('app/'), file('app/main', 'main '.repeat(900)), file('app/data', 'd'.repeat(9000))])
-const OPTIONS = { compressionLevel: 6, chunkBytes: 4096, workers: 2 }
+const FORMAT = { kind: 'estargz', compressionLevel: 6, chunkBytes: 4096 } as const
+const OPTIONS = { format: FORMAT, workers: 2 }
 
 interface Fixture extends SourceImage {
   content: MemoryContentStore
@@ -218,7 +219,7 @@ describe('Converting an image', () => {
 
   it('says for each layer what came first, what was missing and what was noted', async () => {
     const fixture = image([tarOf([file('a', 'old'), file('a', 'new'), dir('d/'), file('d/b', 'four')])])
-    const { layers, engine } = await converted(fixture, { prioritized: [['d/b', 'none']] })
+    const { layers, format } = await converted(fixture, { prioritized: [['d/b', 'none']] })
     const [layer] = layers
     assert.equal(layer?.entries, 3)
     assert.equal(layer?.prioritizedFiles, 1)
@@ -226,7 +227,7 @@ describe('Converting an image', () => {
     assert.deepEqual(layer?.missing, ['none'])
     assert.equal(layer?.notes.duplicateNames, 1)
     assert.ok((layer?.hotZoneBytes ?? 0) > 0 && (layer?.hotZoneBytes ?? 0) < (layer?.target.size ?? 0))
-    assert.match(engine.name, /^(libdeflate|zlib)$/)
+    assert.match(format?.engine.name ?? '', /^(libdeflate|zlib)$/)
   })
 
   it('tells its progress through the layers', async () => {
@@ -271,7 +272,7 @@ describe('Converting an image', () => {
 
   it('refuses a level that the engine does not have before it writes anything', async () => {
     const fixture = image([BASE])
-    const options = { ...OPTIONS, compressionLevel: 99 }
+    const options = { ...OPTIONS, format: { ...FORMAT, compressionLevel: 99 } }
     await assert.rejects(() => converted(fixture, { options }), { code: 'COMPRESSION_LEVEL_INVALID' })
     assert.equal(fixture.content.ingests.size, 0)
   })

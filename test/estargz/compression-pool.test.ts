@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { BATCH_BYTES, CompressionError, CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { compressionEngine } from '../../native/compression.ts'
+import type { Codec } from '../../optimizer/estargz/codec.ts'
+import {
+  BATCH_BYTES,
+  CompressionError,
+  CompressionPool,
+  type CompressJob,
+} from '../../optimizer/estargz/compression-pool.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+
+const CODEC: Codec = { engine: compressionEngine().name, level: 1 }
+
+function job(memberLengths: Uint32Array): CompressJob {
+  return { codec: CODEC, memberLengths, payloads: new Uint32Array() }
+}
 
 describe('The compression pool', () => {
   let pool: CompressionPool
   beforeEach(() => {
-    pool = new CompressionPool({ level: 1, workers: 1 })
+    pool = new CompressionPool({ workers: 1 })
   })
   afterEach(() => pool.close())
 
@@ -23,17 +36,21 @@ describe('The compression pool', () => {
     const lengths = Uint32Array.of(10, 5)
     const buffers = await pool.acquire(lengths)
     buffers.input.write('content...other')
-    const { memberLengths, payloadDigests } = await pool.compress(buffers, lengths, Uint32Array.of(7, 0))
+    const { memberLengths, payloadDigests } = await pool.compress(buffers, {
+      codec: CODEC,
+      memberLengths: lengths,
+      payloads: Uint32Array.of(0, 7),
+    })
     const [first = 0, second = 0] = memberLengths
     assert.equal(gunzipSync(buffers.output.subarray(0, first)).toString(), 'content...')
     assert.equal(gunzipSync(buffers.output.subarray(first, first + second)).toString(), 'other')
-    assert.deepEqual(payloadDigests, [digestOf('content').slice('sha256:'.length), ''])
+    assert.deepEqual(payloadDigests, [digestOf('content').slice('sha256:'.length)])
   })
 
   it('admits few batches at a time, however small their bytes', async () => {
     assert.equal(await admitted(BATCH_BYTES, 100), 3)
     await pool.close()
-    pool = new CompressionPool({ level: 1, workers: 1 })
+    pool = new CompressionPool({ workers: 1 })
     assert.equal(await admitted(1, 100), 3)
   })
 
@@ -66,21 +83,18 @@ describe('The compression pool', () => {
     const buffers = await pool.acquire(lengths)
     const tooLong = Uint32Array.of(buffers.input.length + 1)
     await assert.rejects(
-      () => pool.compress(buffers, tooLong, Uint32Array.of(0)),
+      () => pool.compress(buffers, job(tooLong)),
       (error) => error instanceof CompressionError && error.code === 'COMPRESSION_FAILED',
     )
-    assert.equal((await pool.compress(buffers, lengths, Uint32Array.of(0))).memberLengths.length, 1)
+    assert.equal((await pool.compress(buffers, job(lengths))).memberLengths.length, 1)
   })
 
   it('fails what is under way when it is closed, and all that comes later', async () => {
     const lengths = Uint32Array.of(BATCH_BYTES)
     const buffers = await pool.acquire(lengths)
-    const underWay = assert.rejects(
-      () => pool.compress(buffers, lengths, Uint32Array.of(0)),
-      /the pool is closed/,
-    )
+    const underWay = assert.rejects(() => pool.compress(buffers, job(lengths)), /the pool is closed/)
     await pool.close()
     await underWay
-    await assert.rejects(() => pool.compress(buffers, lengths, Uint32Array.of(0)), /the pool is closed/)
+    await assert.rejects(() => pool.compress(buffers, job(lengths)), /the pool is closed/)
   })
 })

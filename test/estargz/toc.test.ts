@@ -38,10 +38,12 @@ describe('A TOC', () => {
         .map((entry) =>
           toc.fromTar(
             entry,
-            entry.sizeBytes > 0 ? { offset: 1024, digest: A, chunkSize: 4, chunkDigest: B } : undefined,
+            entry.sizeBytes > 0
+              ? { offset: 1024, innerOffset: 0, digest: A, chunkSize: 4, chunkDigest: B }
+              : undefined,
           ),
         )
-        .concat(chunkEntry('./usr/a', 4, { offset: 2048, chunkSize: 0, chunkDigest: B })),
+        .concat(chunkEntry('./usr/a', 4, { offset: 2048, innerOffset: 9, chunkSize: 0, chunkDigest: B })),
     ).toString()
     assert.equal(
       json,
@@ -54,7 +56,7 @@ describe('A TOC', () => {
           '{"name":"h","type":"hardlink","linkName":"./usr/a","mode":420}',
           '{"name":"c","type":"char","mode":420,"devMajor":1,"devMinor":3}',
           '{"name":"f","type":"fifo","mode":420}',
-          `{"name":"./usr/a","type":"chunk","offset":2048,"chunkOffset":4,"chunkDigest":"${B}"}`,
+          `{"name":"./usr/a","type":"chunk","offset":2048,"innerOffset":9,"chunkOffset":4,"chunkDigest":"${B}"}`,
         ].join(',') +
         ']}',
     )

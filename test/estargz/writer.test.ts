@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { compressionEngine } from '../../native/compression.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { estargzFormat } from '../../optimizer/estargz/estargz-format.ts'
 import { HEADER_RUN_BYTES } from '../../optimizer/estargz/members.ts'
 import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
 import { chunksOf, verifyContents } from '../../optimizer/estargz/reader.ts'
@@ -37,7 +38,7 @@ function wholeEntries(tar: Buffer): string[] {
 describe('A written blob', () => {
   let pool: CompressionPool
   before(() => {
-    pool = new CompressionPool({ level: 6, workers: 1 })
+    pool = new CompressionPool({ workers: 1 })
   })
   after(() => pool.close())
 
@@ -231,10 +232,10 @@ describe('A written blob', () => {
 describe('Writing a blob', () => {
   async function writing(sink: BlobSink, signal?: AbortSignal): Promise<void> {
     const layer = await openTar(tarOf([file('large', randomBytes(30_000_000))]))
-    const pool = new CompressionPool({ level: 1, workers: 2 })
+    const pool = new CompressionPool({ workers: 2 })
     try {
       await writeBlob(layer, orderEntries(layer.entries, []), pool, sink, {
-        chunkBytes: 1_000_000,
+        format: estargzFormat({ compressionLevel: 1, chunkBytes: 1_000_000 }),
         ...(signal === undefined ? {} : { signal }),
       })
     } finally {
@@ -278,9 +279,10 @@ describe('Writing a blob', () => {
   it('names its progress in uncompressed bytes, up to the whole', async () => {
     const tar = tarOf(SAMPLE)
     const layer = await openTar(tar)
-    const pool = new CompressionPool({ level: 1, workers: 1 })
+    const pool = new CompressionPool({ workers: 1 })
     const seen: number[] = []
-    const options = { chunkBytes: 1000, onProgress: (bytes: number) => void seen.push(bytes) }
+    const format = estargzFormat({ compressionLevel: 1, chunkBytes: 1000 })
+    const options = { format, onProgress: (bytes: number) => void seen.push(bytes) }
     await writeBlob(layer, orderEntries(layer.entries, []), pool, { write: async () => {} }, options)
     await pool.close()
     await layer.close()

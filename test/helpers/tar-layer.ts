@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { EngineName } from '../../native/compression.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { estargzFormat } from '../../optimizer/estargz/estargz-format.ts'
 import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
 import { type LayerToc, type ReadAt, readToc } from '../../optimizer/estargz/reader.ts'
 import { type TocEntry, TocText } from '../../optimizer/estargz/toc.ts'
@@ -49,7 +50,9 @@ export interface ConvertTarOptions {
   level?: number
   workers?: number
   engine?: EngineName
+  prefetchLevel?: number
   chunkBytes?: number
+  minChunkBytes?: number
   prioritized?: string[]
   /** Threads that are there already, and stay. */
   pool?: CompressionPool
@@ -66,13 +69,19 @@ export interface ConvertedTar extends WrittenBlob {
 export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): Promise<ConvertedTar> {
   const { level = 6, workers = 1, engine, chunkBytes = 4 * 1024 * 1024, prioritized = [] } = options
   const layer = await openTar(tar)
-  const pool =
-    options.pool ?? new CompressionPool({ level, workers, ...(engine === undefined ? {} : { engine }) })
+  const pool = options.pool ?? new CompressionPool({ workers })
+  const format = estargzFormat({
+    ...(engine === undefined ? {} : { engine }),
+    compressionLevel: level,
+    prefetchCompressionLevel: options.prefetchLevel ?? level,
+    chunkBytes,
+    minChunkBytes: options.minChunkBytes ?? 0,
+  })
   const pieces: Buffer[] = []
   try {
     const ordering = orderEntries(layer.entries, prioritized)
     const sink = { write: async (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes)) }
-    const written = await writeBlob(layer, ordering, pool, sink, { chunkBytes })
+    const written = await writeBlob(layer, ordering, pool, sink, { format })
     const blob = Buffer.concat(pieces)
     const toc = (await readToc(readerOf(blob), blob.length)) as LayerToc
     return { ...written, blob, tar: gunzipSync(blob), toc, missing: ordering.missing }

@@ -1,0 +1,104 @@
+/**
+ * eStargz: gzip members, the TOC as last entry of the tar in a member of its own, a footer that says where it is.
+ *
+ * @see stargz-snapshotter, docs/estargz.md
+ */
+import { compressionEngine, type EngineName, requireCompressionLevel } from '../../native/compression.ts'
+import { MEDIA_TYPE } from '../image/descriptor.ts'
+import { type Digest, DigestCounter } from '../image/digest.ts'
+import type { TarEntry } from '../tar/entry.ts'
+import type { BlobEnd, BlobFormat, BlobOutput, BlobTable, WrittenChunk } from './blob-format.ts'
+import type { Codec } from './codec.ts'
+import { encodeFooter, tocMember } from './gzip.ts'
+import { chunkEntry, TocEntries, type TocEntry, TocText } from './toc.ts'
+
+/** Digest of the uncompressed TOC JSON; a lazily pulling snapshotter trusts no TOC without it. */
+export const TOC_DIGEST_ANNOTATION = 'containerd.io/snapshot/stargz/toc.digest'
+/** Bytes of the uncompressed blob, in decimal; read by containers/storage. */
+export const UNCOMPRESSED_SIZE_ANNOTATION = 'io.containers.estargz.uncompressed-size'
+
+export interface EstargzOptions {
+  /** The best of this machine when absent. */
+  engine?: EngineName
+  compressionLevel: number
+  /** Of what clients wait for: the members before the landmark, and the TOC. The engine's best when absent. */
+  prefetchCompressionLevel?: number
+  chunkBytes: number
+  /** 0 when absent. */
+  minChunkBytes?: number
+}
+
+/** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+export function estargzFormat(options: EstargzOptions): BlobFormat {
+  const engine = compressionEngine(options.engine)
+  const hotLevel = options.prefetchCompressionLevel ?? engine.levelMax
+  requireCompressionLevel(options.compressionLevel, engine)
+  requireCompressionLevel(hotLevel, engine)
+  const hotCodec: Codec = { engine: engine.name, level: hotLevel }
+  return {
+    name: 'estargz',
+    mediaType: MEDIA_TYPE.ociLayerGzip,
+    engine,
+    hotCodec,
+    codec: { engine: engine.name, level: options.compressionLevel },
+    chunkBytes: options.chunkBytes,
+    minChunkBytes: options.minChunkBytes ?? 0,
+    contentApart: false,
+    hasLandmark: true,
+    begin: () => new EstargzTable(hotCodec),
+  }
+}
+
+class EstargzTable implements BlobTable {
+  readonly #codec: Codec
+  readonly #entries = new TocEntries()
+  readonly #text = new TocText()
+  /** The entry of the file whose chunks are coming. */
+  #file: TocEntry | undefined
+
+  constructor(codec: Codec) {
+    this.#codec = codec
+  }
+
+  entry(entry: TarEntry): void {
+    this.#text.add(this.#entries.fromTar(entry), true)
+  }
+
+  chunk(entry: TarEntry, chunk: WrittenChunk): void {
+    const { chunkOffset, offset, innerOffset, chunkDigest, fileDigest } = chunk
+    const last = fileDigest !== undefined
+    const chunkSize = last ? 0 : chunk.bytes
+    const content = { offset, innerOffset, chunkSize, chunkDigest }
+    if (chunkOffset === 0) {
+      // Of more than one chunk the file's digest is known with the last of them.
+      this.#file = this.#entries.fromTar(entry, { ...content, digest: fileDigest ?? chunkDigest })
+      this.#text.add(this.#file, last)
+      return
+    }
+    const file = this.#file as TocEntry
+    if (last) file.digest = fileDigest
+    this.#text.add(chunkEntry(file.name, chunkOffset, content), last)
+  }
+
+  async end(output: BlobOutput): Promise<BlobEnd> {
+    const json = this.#text.end()
+    const tocDigest = digestOfParts(json)
+    const tocOffset = output.offset
+    await output.member(tocMember(json), this.#codec)
+    await output.raw(encodeFooter(tocOffset))
+    return {
+      tocDigest,
+      tocOffset,
+      annotations: {
+        [TOC_DIGEST_ANNOTATION]: tocDigest,
+        [UNCOMPRESSED_SIZE_ANNOTATION]: String(output.uncompressedBytes),
+      },
+    }
+  }
+}
+
+function digestOfParts(parts: readonly Buffer[]): Digest {
+  const digest = new DigestCounter()
+  for (const part of parts) digest.update(part)
+  return digest.digest()
+}
