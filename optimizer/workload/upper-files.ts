@@ -5,9 +5,18 @@
  *
  * @see Linux, Documentation/filesystems/overlayfs.rst
  */
-import { type BigIntStats, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  type Dirent,
+  lstatSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+} from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import { copyUpOrigin } from '../../native/overlay.ts'
+import { type CopyUpOrigin, copyUpOrigin } from '../../native/overlay.ts'
 import type { OverlayFolders } from './rootfs.ts'
 
 export interface UpperFiles {
@@ -28,46 +37,58 @@ export interface CopiedUpFile {
 /** A path below the root, latin1 of its bytes, without leading slash. */
 type Key = string
 
+/** No file of an image lies deeper. */
+const PATH_BYTES_MAX = 4096
 const SLASH = Buffer.from('/')
 
 /** The workload must have ended; the overlay must still be mounted. @throws the signal's reason */
 export async function readUpperFiles(folders: OverlayFolders, signal: AbortSignal): Promise<UpperFiles> {
   const found: UpperFiles = { copiedUp: [], unnamed: [], made: new Set() }
   const lowers = new LowerFolders(folders.lowers)
-  const { files, hidden } = await listUpper(folders.upper, signal)
-  const renamed: { key: Key; identity: string }[] = []
-
-  for (const key of files) {
-    const origin = copyUpOrigin(join(folders.upper, key), lowers.folders)
-    if (origin?.metadataOnly) continue
-    const same = lowers.stat(key)
-    const identity = origin?.inode === undefined ? undefined : `${origin.device} ${origin.inode}`
-    if (origin === undefined) {
-      // Overlayfs notes no origin for a file of several names: that it was copied up is the safe guess.
-      if (same?.isFile() && same.nlink > 1n) found.copiedUp.push(copied(key, same))
-      else found.made.add(key)
-    } else if (same?.isFile() && (identity === undefined || identity === identityOf(same))) {
-      found.copiedUp.push(copied(key, same))
-    } else if (identity === undefined) found.unnamed.push(Buffer.from(key, 'latin1'))
-    else {
-      const named = lowers.keyOf(origin.path as Buffer)
-      const status = named === undefined ? undefined : lowers.stat(named)
-      if (named !== undefined && status !== undefined && identityOf(status) === identity)
-        found.copiedUp.push(copied(named, status))
-      else renamed.push({ key, identity })
-    }
+  const hidden: Key[] = []
+  const renamed: Renamed[] = []
+  for await (const { key, path, hides } of walk(folders.upper, signal)) {
+    if (hides) hidden.push(key)
+    else classify(key, copyUpOrigin(path, lowers.folders), lowers, { found, renamed })
   }
   nameRenamed(renamed, [...hidden, ...found.made], lowers, found)
   return found
 }
 
-/** A renamed file has left its old name hidden, or to another file: the one with its inode below is it. */
-function nameRenamed(
-  renamed: { key: Key; identity: string }[],
-  candidates: Key[],
+interface Renamed {
+  key: Key
+  /** Of the file in its layer. */
+  identity: string
+}
+
+function classify(
+  key: Key,
+  origin: CopyUpOrigin | undefined,
   lowers: LowerFolders,
-  found: UpperFiles,
+  { found, renamed }: { found: UpperFiles; renamed: Renamed[] },
 ): void {
+  if (origin?.metadataOnly) return
+  const same = lowers.stat(key)
+  const identity = origin?.inode === undefined ? undefined : `${origin.device} ${origin.inode}`
+  if (origin === undefined) {
+    // Overlayfs notes no origin for a file of several names: that it was copied up is the safe guess.
+    if (same?.isFile() && same.nlink > 1n) found.copiedUp.push(copied(key, same))
+    else found.made.add(key)
+  } else if (same?.isFile() && (identity === undefined || identity === identityOf(same))) {
+    found.copiedUp.push(copied(key, same))
+  } else if (identity === undefined) {
+    found.unnamed.push(Buffer.from(key, 'latin1'))
+  } else {
+    const named = lowers.keyOf(origin.path as Buffer)
+    const status = named === undefined ? undefined : lowers.stat(named)
+    if (named !== undefined && status !== undefined && identityOf(status) === identity)
+      found.copiedUp.push(copied(named, status))
+    else renamed.push({ key, identity })
+  }
+}
+
+/** A renamed file has left its old name hidden, or to another file: the one with its inode below is it. */
+function nameRenamed(renamed: Renamed[], candidates: Key[], lowers: LowerFolders, found: UpperFiles): void {
   if (renamed.length === 0) return
   const byIdentity = new Map<string, Key>()
   for (const key of candidates) {
@@ -120,22 +141,47 @@ class LowerFolders {
   }
 }
 
-/** Regular files of the upper directory, and names that it hides from the layers below (whiteouts). */
-async function listUpper(upper: string, signal: AbortSignal): Promise<{ files: Key[]; hidden: Key[] }> {
-  const files: Key[] = []
-  const hidden: Key[] = []
-  const folders: Key[] = ['']
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    await turn()
-    signal.throwIfAborted()
-    const entries = readdirSync(join(upper, folder), { encoding: 'buffer', withFileTypes: true })
-    for (const entry of entries) {
-      const name = entry.name.toString('latin1')
-      const key = folder === '' ? name : `${folder}/${name}`
-      if (entry.isDirectory()) folders.push(key)
-      else if (entry.isFile()) files.push(key)
-      else if (entry.isCharacterDevice() && lstatSync(join(upper, key)).rdev === 0) hidden.push(key)
-    }
-  }
-  return { files, hidden }
+interface Walked {
+  key: Key
+  /** By which it can be reached now. */
+  path: Buffer
+  /** A whiteout: it hides that name in the layers below. */
+  hides: boolean
 }
+
+/**
+ * Regular files and whiteouts of the upper directory. Whoever walks relative to folders makes paths longer than can
+ * be written in one piece: here each folder is reached by its own descriptor.
+ */
+async function* walk(upper: string, signal: AbortSignal): AsyncGenerator<Walked> {
+  const open: { fd: number; key: Key; names: Dirent<Buffer>[] }[] = []
+  const enter = (path: Buffer, key: Key) => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    open.push({ fd, key, names: [] })
+    const names = readdirSync(descriptorPath(fd), { encoding: 'buffer', withFileTypes: true })
+    ;(open.at(-1) as { names: Dirent<Buffer>[] }).names = names
+  }
+  try {
+    enter(Buffer.from(upper), '')
+    for (let folder = open.at(-1); folder !== undefined; folder = open.at(-1)) {
+      const entry = folder.names.pop()
+      if (entry === undefined) {
+        closeSync((open.pop() as { fd: number }).fd)
+        continue
+      }
+      const key = `${folder.key === '' ? '' : `${folder.key}/`}${entry.name.toString('latin1')}`
+      const path = Buffer.concat([Buffer.from(`${descriptorPath(folder.fd)}/`), entry.name])
+      if (entry.isFile()) yield { key, path, hides: false }
+      else if (entry.isCharacterDevice() && lstatSync(path).rdev === 0) yield { key, path, hides: true }
+      else if (entry.isDirectory() && key.length < PATH_BYTES_MAX) {
+        await turn()
+        signal.throwIfAborted()
+        enter(path, key)
+      }
+    }
+  } finally {
+    for (const { fd } of open) closeSync(fd)
+  }
+}
+
+const descriptorPath = (fd: number) => `/proc/self/fd/${fd}`

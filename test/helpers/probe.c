@@ -95,6 +95,22 @@ static void pivot(const char *root) {
   check(chdir("/") == 0, "/");
 }
 
+/* Makes and opens a file whose path has so many bytes: deeper than a path can be written in one piece. */
+static void deep(int bytes) {
+  char name[201];
+  int length = 4;
+  check(chdir("/tmp") == 0, "/tmp");
+  memset(name, 'd', 200);
+  name[200] = 0;
+  for (; bytes - length > 1 + 200 + 2; length += 1 + 200) {
+    check(mkdir(name, 0755) == 0, "mkdir");
+    check(chdir(name) == 0, "chdir");
+  }
+  name[bytes - length - 1] = 0;
+  close(opened(name, O_WRONLY | O_CREAT));
+  check(chdir("/") == 0, "/");
+}
+
 /* Says that everything before is done, and waits for a line. */
 static void ready(void) {
   char line[16];
@@ -119,6 +135,7 @@ int main(int count, char **words) {
     const char *operand = at + 1 < count ? words[at + 1] : "";
     if (strcmp(verb, "ready") == 0) { ready(); continue; }
     if (strcmp(verb, "serve") == 0) { serve(); continue; }
+    if (strcmp(verb, "newuser") == 0) { check(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0, "unshare"); continue; }
     if (strcmp(verb, "newns") == 0) { check(unshare(CLONE_NEWNS) == 0, "unshare"); continue; }
     at++;
     if (strcmp(verb, "open") == 0) close(opened(operand, O_RDONLY));
@@ -128,6 +145,10 @@ int main(int count, char **words) {
     else if (strcmp(verb, "append") == 0) append(operand);
     else if (strcmp(verb, "exec") == 0) run(operand);
     else if (strcmp(verb, "unlink") == 0) check(unlink(operand) == 0, operand);
+    else if (strcmp(verb, "chmod") == 0) check(chmod(operand, 0700) == 0, operand);
+    else if (strcmp(verb, "mknod") == 0) check(mknod(operand, S_IFREG | 0644, 0) == 0, operand);
+    else if (strcmp(verb, "truncate") == 0) check(truncate(operand, atoll(words[++at])) == 0, operand);
+    else if (strcmp(verb, "deep") == 0) deep(atoi(operand));
     else if (strcmp(verb, "list") == 0) list(operand);
     else if (strcmp(verb, "stat") == 0) check(stat(operand, &status) == 0, operand);
     else if (strcmp(verb, "mkdir") == 0) check(mkdir(operand, 0755) == 0, operand);
