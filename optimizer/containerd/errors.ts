@@ -42,6 +42,12 @@ export function toCodedError(cause: unknown, context: CallContext): unknown {
   const { address, namespace, what, method } = context
   const details = cause.details
   if (context.signal?.aborted) return new InterruptedError(`interrupted: ${what}`)
+  if (/no space left on device|disk quota exceeded/.test(details))
+    return new PreconditionError(
+      'STORE_FULL',
+      `${what}: the disk of containerd's root folder is full (${details}): make room there`,
+      { cause },
+    )
   switch (cause.code) {
     case status.NOT_FOUND:
       return new NotFoundError(
