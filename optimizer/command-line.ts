@@ -6,11 +6,18 @@ import type { Arguments, Command } from './commands/command.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { recordCommand } from './commands/record.ts'
+import { verifyCommand } from './commands/verify.ts'
 
-export const COMMANDS: readonly Command[] = [optimizeCommand, recordCommand, inspectCommand, cleanCommand]
+export const COMMANDS: readonly Command[] = [
+  optimizeCommand,
+  recordCommand,
+  inspectCommand,
+  verifyCommand,
+  cleanCommand,
+]
 
 const EXIT_CODES = `Exit codes: 0 done; 1 unexpected; 2 usage; 3 a precondition is missing (privilege, daemon, image, platform);
-4 the workload failed or never got ready; 5 the record is incomplete; 130 interrupted.`
+4 the workload failed or never got ready; 5 the record is incomplete; 6 verification failed; 130 interrupted.`
 
 /** The parser with every command; `run` is what a chosen command is handed to. */
 export function commandLine(args: string[], run: (command: Command, argv: Arguments) => Promise<void>): Argv {
@@ -34,7 +41,7 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     .help()
     .alias('help', 'h')
     .strict()
-    .demandCommand(1, 'name a command: optimize, record, inspect or clean')
+    .demandCommand(1, 'name a command: optimize, record, inspect, verify or clean')
     .recommendCommands()
     .wrap(110)
     .epilogue(EXIT_CODES)

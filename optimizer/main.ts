@@ -25,12 +25,13 @@ async function main(args: string[]): Promise<number> {
   try {
     await commandLine(args, async (command, argv) => {
       console = new Console(logLevel(argv))
-      const output = await command.run(argv, {
+      const result = await command.run(argv, {
         console,
         signal: interruption.signal,
         nextInterrupt: interruption.nextInterrupt,
       })
-      await writeResult(output)
+      await writeResult(typeof result === 'string' ? result : result.output)
+      if (typeof result !== 'string') throw result.failure
     }).parseAsync()
     return EXIT.done
   } catch (error) {

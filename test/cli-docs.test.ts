@@ -20,6 +20,7 @@ Made from the program's own help by \`npm run docs\`.
 | 3 | a precondition is missing: privilege, containerd, image, platform, a sound layer |
 | 4 | the workload failed; no image was written |
 | 5 | the record is known to miss accesses; no image was written |
+| 6 | verification failed: the target is not what it should be |
 | 130 | interrupted by SIGINT, SIGTERM or SIGHUP; everything was undone |
 
 stdout carries the result alone: a digest, a table or, with \`--json\`, one document with a \`schemaVersion\`. Log lines,

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import type { CodedError } from '../../shared/errors.ts'
 import type { Console } from '../console.ts'
 
 export interface CommandContext {
@@ -12,6 +13,14 @@ export interface CommandContext {
 /** Option values as yargs gives them: strings, booleans and arrays of strings, unchecked. */
 export type Arguments = Record<string, unknown>
 
+/** A result that was reached, and that is a failure for whoever asked. */
+export interface FailedResult {
+  /** The whole of stdout. */
+  output: string
+  /** Told on stderr; gives the exit code. */
+  failure: CodedError
+}
+
 /** One file per command: parse, call one function, return what stdout gets. */
 export interface Command {
   /** yargs' form: `name <required> [optional]`. */
@@ -19,5 +28,5 @@ export interface Command {
   describe: string
   builder(yargs: Argv): Argv
   /** @returns the whole of stdout, or '' */
-  run(argv: Arguments, context: CommandContext): Promise<string>
+  run(argv: Arguments, context: CommandContext): Promise<string | FailedResult>
 }

@@ -19,6 +19,11 @@ const FORMAT_ANNOTATIONS = [
   /^io\.github\.containers\.zstd-chunked\./,
 ]
 
+/** Whether an annotation of a layer describes its bytes. */
+export function isFormatAnnotation(key: string): boolean {
+  return FORMAT_ANNOTATIONS.some((pattern) => pattern.test(key))
+}
+
 export interface ConvertedLayer {
   /** Position in the manifest, 0 = lowest. */
   index: number
@@ -142,8 +147,6 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
 
 /** Other fields of the source's descriptor (urls, data) point at its bytes: only annotations are carried over. */
 function keptAnnotations(source: Descriptor): Record<string, string> {
-  const kept = Object.entries(source.annotations ?? {}).filter(
-    ([key]) => !FORMAT_ANNOTATIONS.some((pattern) => pattern.test(key)),
-  )
+  const kept = Object.entries(source.annotations ?? {}).filter(([key]) => !isFormatAnnotation(key))
   return Object.fromEntries(kept)
 }

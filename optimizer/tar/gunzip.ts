@@ -31,6 +31,30 @@ export function isGzip(bytes: Uint8Array): boolean {
 /** @throws {GzipFormatError}; errors of the source as they are */
 export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(source)
+  yield* member(input)
+  const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
+  if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
+  else await input.drain()
+}
+
+/**
+ * The same, each member by itself: slower, but it tells where they begin.
+ * @param onMember told of each member's offset in the compressed stream, before its first byte comes out
+ * @throws {GzipFormatError} also for what follows the last member and is none
+ */
+export async function* gunzipMembers(
+  source: AsyncIterable<Buffer>,
+  onMember: (offset: number) => void,
+): AsyncGenerator<Buffer> {
+  const input = new Input(source)
+  do {
+    onMember(input.position)
+    yield* member(input)
+  } while ((await input.peek((bytes) => (bytes.length === 0 ? undefined : true))) === true)
+}
+
+/** One member, header to trailer. */
+async function* member(input: Input): AsyncGenerator<Buffer> {
   const header = await input.peek(headerBytes)
   if (header === undefined) throw new GzipFormatError('it ends inside a header')
   input.skip(header)
@@ -48,9 +72,6 @@ export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buf
     throw new GzipFormatError(`a member holds ${contentBytes} bytes but says ${saidBytes}`)
   }
   input.skip(TRAILER_BYTES)
-  const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
-  if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
-  else await input.drain()
 }
 
 /** Length of a member's header; undefined while `bytes` does not hold all of it. @throws {GzipFormatError} */
@@ -78,9 +99,15 @@ function headerBytes(bytes: Buffer): number | undefined {
 class Input {
   readonly #iterator: AsyncIterator<Buffer>
   #ahead: Buffer[] = []
+  #takenBytes = 0
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#iterator = source[Symbol.asyncIterator]()
+  }
+
+  /** Of the next byte in the stream. */
+  get position(): number {
+    return this.#ahead.reduce((position, piece) => position - piece.length, this.#takenBytes)
   }
 
   async next(): Promise<Buffer | undefined> {
@@ -89,6 +116,7 @@ class Input {
       if (ahead !== undefined) return ahead
       const { done, value } = await this.#iterator.next()
       if (done) return undefined
+      this.#takenBytes += value.length
       if (value.length > 0) return value
     }
   }

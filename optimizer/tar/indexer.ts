@@ -97,6 +97,12 @@ export class TarIndexer {
   readonly #partial = Buffer.alloc(BLOCK_BYTES)
   #partialBytes = 0
   readonly #owners = new Map<string, Buffer>()
+  readonly #onEntry: ((entry: TarEntry) => void) | undefined
+
+  /** @param onEntry told of each entry before its payload passes, also of those that a format has added */
+  constructor(onEntry?: (entry: TarEntry) => void) {
+    this.#onEntry = onEntry
+  }
 
   /** @throws {TarFormatError} @throws {TarLimitError} */
   push(piece: Buffer): void {
@@ -345,6 +351,7 @@ export class TarIndexer {
     this.#state = HEADER_NEXT
     this.#pending = nothingPending()
     this.#skipPayload(entry.payloadBytes)
+    this.#onEntry?.(entry)
     if (isFormatEntry(entry.path)) {
       this.notes.formatEntries++
       return

@@ -1,0 +1,179 @@
+/** One layer of the target against the same layer of the source. */
+
+import { isZstd } from '../../native/zstd.ts'
+import { NotFoundError, PreconditionError } from '../../shared/errors.ts'
+import { type LayerToc, type LazyFormat, readToc } from '../estargz/reader.ts'
+import { TocError } from '../estargz/toc.ts'
+import type { Descriptor } from '../image/descriptor.ts'
+import type { Digest } from '../image/digest.ts'
+import { requireReadableLayer } from '../image/manifest.ts'
+import type { ContentStore } from '../store/store.ts'
+import { isGzip } from '../tar/gunzip.ts'
+import { compareLayerAnnotations } from './compare-documents.ts'
+import { compareLayer, type LayerComparison } from './compare-layer.ts'
+import { compareToc, type TocComparison } from './compare-toc.ts'
+import type { Findings } from './difference.ts'
+import { checkLandmarks, checkTocPlace } from './landmarks.ts'
+import { FORMAT_RULES, TOC_ANNOTATIONS } from './lazy-format.ts'
+import { type Scan, scanLayer } from './scan.ts'
+import { claimsOf, type TocItem, tocItems } from './toc-claims.ts'
+
+export interface LayerSide {
+  content: ContentStore
+  descriptor: Descriptor
+  /** As the config says. */
+  diffId: Digest
+}
+
+export type TargetFormat = LazyFormat | 'gzip' | 'zstd' | 'tar'
+
+export interface VerifiedLayer {
+  source: Scan
+  /** undefined: it could not be read; why not is among the findings. */
+  target: Scan | undefined
+  format: TargetFormat | null
+  comparison: LayerComparison | undefined
+  toc: TocComparison | undefined
+}
+
+export async function verifyLayer(
+  source: LayerSide,
+  target: LayerSide,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<VerifiedLayer> {
+  compareLayerAnnotations(source.descriptor, target.descriptor, findings)
+  const head = await readHead(target, findings)
+  if (head === undefined) return { ...nothing, source: await scanSource(source, signal) }
+  const items = head.toc === undefined ? [] : tocItems(head.toc)
+  const claims = head.toc === undefined ? undefined : claimsOf(head.toc, items)
+  const scanTarget = scanLayer({ ...blobOf(target), claims, signal }, findings)
+  const isSameBlob = source.descriptor.digest === target.descriptor.digest && source.diffId === target.diffId
+  const [left, right] = await Promise.all([isSameBlob ? scanTarget : scanSource(source, signal), scanTarget])
+  if (left === undefined) throw sourceError(source.descriptor.digest)('it cannot be read')
+  const format = head.toc?.format ?? head.compression
+  if (right === undefined) return { ...nothing, source: left, format }
+  const comparison = compareLayer(left, right, findings)
+  if (head.toc === undefined) return { source: left, target: right, format, comparison, toc: undefined }
+  const toc = checkFormat(head.toc, items, right, target.descriptor, findings)
+  const isRewritten = left.diffId !== right.diffId
+  checkLandmarks(right, isRewritten && FORMAT_RULES[head.toc.format].hasLandmark, findings)
+  return { source: left, target: right, format, comparison, toc }
+}
+
+const nothing = { target: undefined, format: null, comparison: undefined, toc: undefined } as const
+
+function checkFormat(
+  found: LayerToc,
+  items: readonly TocItem[],
+  scan: Scan,
+  descriptor: Descriptor,
+  findings: Findings,
+): TocComparison {
+  const rules = FORMAT_RULES[found.format]
+  const annotations = descriptor.annotations ?? {}
+  for (const [key, expected] of Object.entries(rules.annotations(found, scan.uncompressedBytes))) {
+    const told = annotations[key]
+    if (told === undefined) findings.add('ANNOTATION_MISSING', null, `${key} should be ${expected}`)
+    else if (told !== expected)
+      findings.add('ANNOTATION_WRONG', null, `${key}: the blob has ${expected}, said is ${told}`)
+  }
+  for (const key of rules.foreign) {
+    if (annotations[key] !== undefined)
+      findings.add('ANNOTATION_WRONG', null, `${key} belongs to another format`)
+  }
+  checkTocPlace(found, scan, findings)
+  return compareToc(found, items, scan, findings)
+}
+
+interface Head {
+  compression: 'gzip' | 'zstd' | 'tar'
+  toc: LayerToc | undefined
+}
+
+const MAGIC_BYTES = 4
+
+/** Compression and TOC; undefined when there is no blob. */
+async function readHead({ content, descriptor }: LayerSide, findings: Findings): Promise<Head | undefined> {
+  const { digest, mediaType, annotations } = descriptor
+  const read = (offsetBytes: number, lengthBytes: number) =>
+    readRange(content, digest, offsetBytes, lengthBytes)
+  let blobBytes: number
+  try {
+    blobBytes = (await content.info(digest)).sizeBytes
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error
+    findings.add('BLOB_MISSING', null, `${digest} is not in the store`)
+    return undefined
+  }
+  const magic = blobBytes < MAGIC_BYTES ? Buffer.alloc(0) : await read(0, MAGIC_BYTES)
+  const compression = isGzip(magic) ? 'gzip' : isZstd(magic) ? 'zstd' : 'tar'
+  const said = compressionSaid(descriptor)
+  if (said !== compression)
+    findings.add('MEDIA_TYPE', null, `${digest} is ${compression}, its media type is ${mediaType}`)
+  return { compression, toc: await tocOf(read, blobBytes, annotations, findings) }
+}
+
+function compressionSaid(descriptor: Descriptor): string {
+  try {
+    return requireReadableLayer(descriptor, 0)
+  } catch (error) {
+    if (error instanceof PreconditionError) return 'unknown'
+    throw error
+  }
+}
+
+async function tocOf(
+  read: (offsetBytes: number, lengthBytes: number) => Promise<Buffer>,
+  blobBytes: number,
+  annotations: Descriptor['annotations'],
+  findings: Findings,
+): Promise<LayerToc | undefined> {
+  try {
+    const toc = await readToc(read, blobBytes)
+    const promise = TOC_ANNOTATIONS.find((key) => annotations?.[key] !== undefined)
+    if (toc === undefined && promise !== undefined)
+      findings.add('FOOTER', null, `${promise} promises a TOC, but the blob ends without a footer`)
+    return toc
+  } catch (error) {
+    if (!(error instanceof TocError)) throw error
+    findings.add('TOC_MALFORMED', null, error.message)
+    return undefined
+  }
+}
+
+async function scanSource(source: LayerSide, signal: AbortSignal | undefined): Promise<Scan> {
+  const fail = sourceError(source.descriptor.digest)
+  const strict: Findings = {
+    add: (code, _path, message) => {
+      throw fail(`${code}: ${message}`)
+    },
+  }
+  const scan = await scanLayer({ ...blobOf(source), signal }, strict)
+  if (scan === undefined) throw fail('it cannot be read')
+  return scan
+}
+
+/** Nothing can be proved against a source that does not hold itself. */
+function sourceError(layer: Digest): (what: string) => PreconditionError {
+  return (what) =>
+    new PreconditionError(
+      'LAYER_CORRUPT',
+      `layer ${layer} of the source is not what its image says: ${what}; fetch the image again`,
+    )
+}
+
+function blobOf({ content, descriptor, diffId }: LayerSide) {
+  return { descriptor, diffId, read: () => content.read(descriptor.digest) }
+}
+
+async function readRange(
+  content: ContentStore,
+  digest: Digest,
+  offsetBytes: number,
+  lengthBytes: number,
+): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of content.read(digest, { offsetBytes, lengthBytes })) pieces.push(piece)
+  return Buffer.concat(pieces)
+}

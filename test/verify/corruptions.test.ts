@@ -1,0 +1,93 @@
+/**
+ * Everything that can be wrong with a converted image, one at a time: each is first shown to be there by gzip, GNU tar,
+ * sha256sum or the bytes themselves, and then must be found, named, and nothing else with it.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
+import { DIFFERENCE_CODES, type DifferenceCode } from '../../optimizer/verify/difference.ts'
+import { verifyImages } from '../../optimizer/verify/verify-images.ts'
+import { convertedParts, copyOf, type ImageParts, sourceParts, store } from '../helpers/converted-image.ts'
+import { MemoryContentStore } from '../helpers/memory-store.ts'
+import { BLOB_CORRUPTIONS } from './blob-corruptions.ts'
+import type { Convert, Corruption } from './corruption.ts'
+import { DOCUMENT_CORRUPTIONS } from './document-corruptions.ts'
+import { ENTRY_CORRUPTIONS } from './entry-corruptions.ts'
+import { LAYERS, PRIORITIZED } from './sample-layers.ts'
+import { TOC_CORRUPTIONS } from './toc-corruptions.ts'
+
+const ALL: readonly Corruption[] = [
+  ...ENTRY_CORRUPTIONS,
+  ...TOC_CORRUPTIONS,
+  ...BLOB_CORRUPTIONS,
+  ...DOCUMENT_CORRUPTIONS,
+]
+
+async function verify(target: ImageParts) {
+  const content = new MemoryContentStore()
+  const source = store(content, sourceParts(LAYERS))
+  const root = store(content, target)
+  return await verifyImages({
+    source: { name: 'source', root: source, content },
+    target: { name: 'target', root, content },
+    platforms: null,
+    allPlatforms: true,
+    gcLabels: true,
+    differencesMax: 100,
+  })
+}
+
+describe('A converted image', () => {
+  let pool: CompressionPool
+  let sound: ImageParts
+  const convert: Convert = (layers) => convertedParts(layers, PRIORITIZED, pool)
+  before(async () => {
+    pool = new CompressionPool({ workers: 1 })
+    sound = await convert(LAYERS)
+  })
+  after(() => pool.close())
+
+  it('is found equal to its source, and what was compared is counted', async () => {
+    const verification = await verify(sound)
+    assert.deepEqual(verification.differences, [])
+    assert.equal(verification.equal, true)
+    const [platform] = verification.platforms
+    assert.equal(platform?.platform, 'linux/amd64')
+    assert.deepEqual(
+      platform?.layers.map(({ format, entries }) => [format, entries]),
+      LAYERS.map((items) => ['estargz', items.length]),
+    )
+    assert.ok(platform?.layers.every(({ toc }) => (toc?.chunks ?? 0) > 0))
+    assert.ok((platform?.fileSystem?.files ?? 0) > 10)
+  })
+
+  describe('with one thing wrong', () => {
+    for (const { what, seed, shown, codes, named } of ALL) {
+      it(`is refused for ${what}: ${codes.join(', ')}`, async () => {
+        const copy = copyOf(sound)
+        const seeded = (await seed(copy, convert)) ?? copy
+        assert.notDeepEqual(shown(seeded), shown(sound), 'the corruption is not there')
+        const verification = await verify(seeded)
+        const found = new Set(verification.differences.map(({ code }) => code))
+        assert.deepEqual(
+          [...found].sort(),
+          [...codes].sort(),
+          JSON.stringify(verification.differences, null, 1),
+        )
+        assert.ok(
+          verification.differences.some(({ path, message }) => named.test(`${path ?? ''}: ${message}`)),
+          JSON.stringify(verification.differences, null, 1),
+        )
+      })
+    }
+
+    it('in every way that has a code', () => {
+      const seeded = new Set<DifferenceCode>(ALL.flatMap(({ codes }) => codes))
+      const all = Object.keys(DIFFERENCE_CODES) as DifferenceCode[]
+      assert.deepEqual(
+        all.filter((code) => !seeded.has(code)),
+        [],
+      )
+    })
+  })
+})
