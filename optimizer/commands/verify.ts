@@ -1,12 +1,9 @@
-import { CodedError, EXIT } from '../../shared/errors.ts'
-import { formatBytes } from '../console.ts'
 import { type ImageLocation, parseLocation } from '../image/location.ts'
 import { parsePlatform } from '../image/platform.ts'
 import { type OpenStores, withSource } from '../open-stores.ts'
-import type { Difference } from '../verify/difference.ts'
-import type { Verification, VerifiedPlatform } from '../verify/result.ts'
+import { formatVerification, verificationError } from '../verify/report.ts'
 import { type ImageSide, verifyImages } from '../verify/verify-images.ts'
-import type { Command, FailedResult } from './command.ts'
+import type { Command } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
@@ -75,7 +72,7 @@ export const verifyCommand: Command = {
     console.endLive()
     const output =
       argv.json === true ? `${JSON.stringify(verification, null, 2)}\n` : formatVerification(verification)
-    return verification.equal ? output : failed(verification, output)
+    return verification.equal ? output : { output, failure: verificationError(verification) }
   },
 }
 
@@ -87,42 +84,4 @@ async function imageSide({ content, images, name }: OpenStores): Promise<ImageSi
 /** OCI layouts have no place for labels. */
 function keepsLabels(location: ImageLocation): boolean {
   return location.kind === 'containerd'
-}
-
-function failed({ source, target, differenceCount }: Verification, output: string): FailedResult {
-  const differences = differenceCount === 1 ? 'one difference' : `${differenceCount} differences`
-  const message = `${target.name} is not a faithful conversion of ${source.name}: ${differences}; docs/verify.md says what each code means`
-  return { output, failure: new CodedError('VERIFICATION_FAILED', message, { exitCode: EXIT.verification }) }
-}
-
-function formatVerification(verification: Verification): string {
-  const { equal, source, target, platforms, platformsLeftOut, differences, differenceCount } = verification
-  const rest = differenceCount - differences.length
-  const lines = equal
-    ? [`${target.name} is equal to ${source.name}: ${platforms.map(platformText).join('; ')}`]
-    : [
-        ...differences.map(differenceLine),
-        ...(rest > 0 ? [`and ${rest} more: --max-differences lists them`] : []),
-      ]
-  if (platformsLeftOut.length > 0) lines.push(`not in the target: ${platformsLeftOut.join(', ')}`)
-  return lines.map((line) => `${line}\n`).join('')
-}
-
-function platformText({ platform, layers, fileSystem }: VerifiedPlatform): string {
-  const chunks = layers.reduce((sum, { toc }) => sum + (toc?.chunks ?? 0), 0)
-  const { files = 0, contentBytes = 0 } = fileSystem ?? {}
-  return `${platform} ${layers.length} layers, ${files} files of ${formatBytes(contentBytes)}, ${chunks} chunks`
-}
-
-/** `CODE [platform] [layer n] [/path]: message`, on one line whatever is in it. */
-function differenceLine({ code, platform, layer, path, message }: Difference): string {
-  const place = [
-    ...(platform === null ? [] : [platform]),
-    ...(layer === null ? [] : [`layer ${layer}`]),
-    ...(path === null ? [] : [`/${path}`]),
-  ].join(' ')
-  return `${code}${place === '' ? '' : ` ${place}`}: ${message}`.replace(
-    /\p{Cc}/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
 }

@@ -26,7 +26,9 @@ export function compareLayer(source: Scan, target: Scan, findings: Findings): La
   const kept = keepLastOfName(layerEntries(source))
   const left = new Map(kept.entries.map((entry) => [entry.path, entry]))
   const right = new Map<PathKey, TarEntry>()
-  for (const entry of layerEntries(target)) {
+  // The same tar may repeat its names as it likes.
+  const isSameTar = source.diffId === target.diffId
+  for (const entry of isSameTar ? kept.entries : layerEntries(target)) {
     if (right.has(entry.path)) findings.add('ENTRY_REPEATED', shownPath(entry.path), 'again in the target')
     right.set(entry.path, entry)
   }
