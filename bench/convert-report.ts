@@ -1,6 +1,7 @@
 /** What `npm run bench` prints: the medians side by side, and how many times more the peer needs. */
 import { formatTable } from '../optimizer/table.ts'
 import type { Cost } from './measure.ts'
+import { median } from './statistics.ts'
 
 /** One conversion. */
 export interface Run extends Cost {
@@ -96,11 +97,4 @@ function medianRun(rounds: Run[]): Run {
 
 function figuresBy(value: (key: Key) => number): Run {
   return Object.fromEntries(FIGURES.map(({ key }) => [key, value(key)])) as Record<Key, number>
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? 0
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2
 }

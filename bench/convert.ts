@@ -10,7 +10,8 @@ import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
 import type { OptimizeResult } from '../optimizer/result.ts'
-import { CodedError, EXIT, InterruptedError, messageOf, UsageError } from '../shared/errors.ts'
+import { CodedError, messageOf, UsageError } from '../shared/errors.ts'
+import { roundsOf, runBench, say } from './command.ts'
 import { type Contestant, OURS, PEERS } from './contestants.ts'
 import {
   formatReport,
@@ -25,6 +26,7 @@ import { measure } from './measure.ts'
 import { type PrivateContainerd, startPrivateContainerd } from './sample/private-containerd.ts'
 import { importImage } from './sample/run-image.ts'
 import { buildSampleImage, type SampleKind } from './sample/sample-image.ts'
+import { rotated, sum } from './statistics.ts'
 import { layerSizes, listBlobs, removeImage } from './stored-image.ts'
 
 interface Options {
@@ -33,35 +35,13 @@ interface Options {
   json: boolean
 }
 
-const ROUNDS_MAX = 99
-
 const execute = promisify(execFile)
-
-async function main(): Promise<number> {
-  const interruption = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => interruption.abort(new InterruptedError(`interrupted by ${signal}`)))
-  try {
-    const options = readOptions()
-    const report = await compare(options, interruption.signal)
-    process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report))
-    return EXIT.done
-  } catch (thrown) {
-    const error: unknown = interruption.signal.aborted ? interruption.signal.reason : thrown
-    if (!(error instanceof CodedError)) throw error
-    say(error.message)
-    return error.exitCode
-  }
-}
 
 function readOptions(): Options {
   const { rounds, image, json } = parseOptions()
-  const count = Number(rounds)
-  if (!Number.isInteger(count) || count < 1 || count > ROUNDS_MAX)
-    throw new UsageError('ROUNDS_INVALID', `--rounds ${rounds}: give a whole number from 1 to ${ROUNDS_MAX}`)
   if (image !== 'large' && image !== 'web')
     throw new UsageError('IMAGE_INVALID', `--image ${image}: give large or web`)
-  return { rounds: count, kind: image, json }
+  return { rounds: roundsOf(rounds), kind: image, json }
 }
 
 function parseOptions(): { rounds: string; image: string; json: boolean } {
@@ -95,9 +75,7 @@ async function compare({ rounds, kind }: Options, signal: AbortSignal): Promise<
       measured: index === 0 ? ours : (peers[index - 1] as Measured),
     }))
     for (let round = 0; round < rounds; round++) {
-      // Each round begins with another one: nobody always runs after the same neighbour from the start.
-      const first = round % everyone.length
-      for (const { contestant, measured } of [...everyone.slice(first), ...everyone.slice(0, first)])
+      for (const { contestant, measured } of rotated(everyone, round))
         measured.rounds.push(await arena.run(contestant, `round ${round + 1} of ${rounds}`))
     }
     return makeReport({ versions, image: await arena.describeImage(), ours, peers })
@@ -177,12 +155,8 @@ function newBlobs(now: Set<string>, before: Set<string>): string[] {
   return [...now].filter((digest) => !before.has(digest))
 }
 
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
-
-function say(message: string): void {
-  process.stderr.write(`bench: ${message}\n`)
-}
-
-process.exitCode = await main()
+await runBench(async (signal) => {
+  const options = readOptions()
+  const report = await compare(options, signal)
+  return options.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report)
+})

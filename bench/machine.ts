@@ -23,6 +23,16 @@ export async function describeMachine(): Promise<[string, string][]> {
   ]
 }
 
+/** And of what pulls and is pulled from. */
+export async function describeStartMachine(): Promise<[string, string][]> {
+  const library = 'github.com/containerd/stargz-snapshotter/fs'
+  return [
+    ...(await describeMachine()),
+    ['docker-registry', await versionOf('docker-registry', 'docker-registry')],
+    ['snapshotter', await libraryVersion(library, 'golang-github-containerd-stargz-snapshotter-dev')],
+  ]
+}
+
 /** `0.1.0, compression engine: libdeflate 1.14` */
 async function optimizerVersion(): Promise<string> {
   const { stdout } = await execute(process.execPath, [OPTIMIZER, '--version'])
@@ -36,7 +46,20 @@ async function optimizerVersion(): Promise<string> {
  */
 async function versionOf(command: string, debianPackage: string): Promise<string> {
   const { stdout: path } = await execute('sh', ['-c', 'readlink -f "$(command -v "$0")"', command])
-  const documents = join(dirname(path.trim()), '..', 'share', 'doc', debianPackage)
+  const version = await debianVersion(join(dirname(path.trim()), '..', 'share'), debianPackage)
+  if (version !== undefined) return version
+  const { stdout } = await execute(command, ['--version'])
+  return stdout.trim()
+}
+
+/** A Go library's sources lie below share, as its documents do. */
+async function libraryVersion(library: string, debianPackage: string): Promise<string> {
+  const { stdout } = await execute('go', ['list', '-f', '{{.Root}}', library])
+  return (await debianVersion(dirname(stdout.trim()), debianPackage)) ?? 'unknown'
+}
+
+async function debianVersion(share: string, debianPackage: string): Promise<string | undefined> {
+  const documents = join(share, 'doc', debianPackage)
   const names = (await readdir(documents).catch(() => [])).filter((name) =>
     name.startsWith('changelog.Debian'),
   )
@@ -46,6 +69,5 @@ async function versionOf(command: string, debianPackage: string): Promise<string
     const version = /^\S+ \(([^)]+)\)/.exec(text)?.[1]
     if (version !== undefined) return `${version} (Debian's ${debianPackage})`
   }
-  const { stdout } = await execute(command, ['--version'])
-  return stdout.trim()
+  return undefined
 }

@@ -13,7 +13,7 @@ import { downloadPackages } from './debian-packages.ts'
 import { setFolderTimes, setOwnTime, unpackPackages } from './layer-tree.ts'
 import { type BuiltLayer, OciLayout } from './oci-layout.ts'
 
-export type SampleKind = 'web' | 'large'
+export type SampleKind = 'web' | 'large' | 'small' | 'interpreter' | 'compiler'
 
 export interface SampleImage {
   /** The full name under which containerd imports it. */
@@ -27,6 +27,8 @@ export interface SampleImage {
 interface Recipe {
   name: string
   layers: { title: string; packages: string[] }[]
+  /** Of the image's config. */
+  run: { Entrypoint: string[]; Cmd?: string[]; WorkingDir: string }
 }
 
 // What a debootstrap of a release holds, near enough: the essential packages and the libraries most programs load.
@@ -38,23 +40,48 @@ const BASE = {
     ca-certificates netbase openssl tzdata libstdc++6 zlib1g libexpat1`.split(/\s+/),
 }
 const PYTHON = { title: 'Python', packages: ['python3'] }
+const COMPILERS = { title: 'compilers', packages: ['g++', 'make', 'cmake', 'git'] }
+const SCIENCE = { title: 'data science', packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'] }
 const APP = { title: 'web app', packages: ['python3-flask', 'python3-waitress'] }
+const SERVE = { Entrypoint: ['python3'], Cmd: ['/srv/app/app.py'], WorkingDir: '/srv/app' }
 
 const RECIPES: Record<SampleKind, Recipe> = {
-  web: { name: 'docker.io/library/elements:latest', layers: [BASE, PYTHON, APP] },
+  web: { name: 'docker.io/library/elements:latest', layers: [BASE, PYTHON, APP], run: SERVE },
   // The same app in an image as people build them before they learn of slim ones.
   large: {
     name: 'docker.io/library/elements-workbench:latest',
-    layers: [
-      BASE,
-      PYTHON,
-      { title: 'compilers', packages: ['g++', 'make', 'cmake', 'git'] },
-      {
-        title: 'data science',
-        packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'],
-      },
-      APP,
-    ],
+    layers: [BASE, PYTHON, COMPILERS, SCIENCE, APP],
+    run: SERVE,
+  },
+  // Those below run to an end by themselves and say one line.
+  small: {
+    name: 'docker.io/library/elements-small:latest',
+    layers: [BASE, PYTHON, APP],
+    run: {
+      Entrypoint: ['python3', '-c'],
+      Cmd: ['from app import app; print(app.test_client().get("/").status)'],
+      WorkingDir: '/srv/app',
+    },
+  },
+  interpreter: {
+    name: 'docker.io/library/elements-once:latest',
+    layers: [BASE, PYTHON, SCIENCE, APP],
+    run: {
+      Entrypoint: ['python3', '-c'],
+      Cmd: ['import pandas; from app import app; print(app.test_client().get("/").status)'],
+      WorkingDir: '/srv/app',
+    },
+  },
+  compiler: {
+    name: 'docker.io/library/compiler:latest',
+    layers: [BASE, COMPILERS],
+    run: {
+      Entrypoint: ['sh', '-c'],
+      Cmd: [
+        'echo \'#include <iostream>\nint main() { std::cout << "compiled\\n"; }\' >a.cc && g++ -O2 a.cc && ./a.out',
+      ],
+      WorkingDir: '/tmp',
+    },
   },
 }
 
@@ -109,7 +136,7 @@ async function build(
     await mkdir(tree)
     await unpackPackages(packages, tree, { isLowest: index === 0, signal })
     if (index === 0) await addAccounts(tree)
-    if (index === recipe.layers.length - 1) await addApp(tree)
+    if (recipe.layers[index] === APP) await addApp(tree)
     await setFolderTimes(tree)
     layers.push(await layout.addLayer(tree))
     await rm(tree, { recursive: true })
@@ -120,9 +147,7 @@ async function build(
     config: {
       User: 'www-data',
       Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'PYTHONUNBUFFERED=1'],
-      Entrypoint: ['python3'],
-      Cmd: ['/srv/app/app.py'],
-      WorkingDir: '/srv/app',
+      ...recipe.run,
       ExposedPorts: { '8080/tcp': {} },
     },
     history: recipe.layers.map(({ title }) => ({ created: CREATED, created_by: title })),
