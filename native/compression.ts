@@ -1,11 +1,12 @@
 /**
- * Gzip members in batches: the engine is libdeflate where the addon carries it, else node:zlib. Bytes differ per
- * engine and version, so a result that promises reproducible bytes names both.
+ * Gzip members or zstd frames in batches. For gzip the engine is libdeflate where the addon carries it, else node:zlib.
+ * Bytes differ per engine and version, so a result that promises reproducible bytes names both.
  */
 import { versions } from 'node:process'
 import { gzipSync } from 'node:zlib'
 import { CodedError, UsageError } from '../shared/errors.ts'
 import { AddonError, loadAddon } from './addon.ts'
+import { ZstdFrameCompressor, zstdBinding } from './zstd.ts'
 
 interface MemberCompressorBinding {
   compress(input: Uint8Array, chunks: Uint32Array, output: Uint8Array, members: Uint32Array): number
@@ -16,8 +17,9 @@ interface CompressionBinding {
   libdeflateVersion?: string
 }
 
+/** Of gzip. */
 export const ENGINE_NAMES = ['libdeflate', 'zlib'] as const
-export type EngineName = (typeof ENGINE_NAMES)[number]
+export type EngineName = (typeof ENGINE_NAMES)[number] | 'zstd'
 
 export interface CompressionEngine {
   name: EngineName
@@ -26,7 +28,10 @@ export interface CompressionEngine {
   levelMax: number
 }
 
-/** Turns chunks into gzip members; each member has the header MTIME 0, XFL 0, OS 255. */
+/**
+ * Turns chunks into gzip members, each with the header MTIME 0, XFL 0, OS 255; or into zstd frames, each with its size
+ * and a checksum.
+ */
 export interface MemberCompressor {
   /**
    * Compresses the chunks that lie one after the other in `input`; their members lie so in `output`.
@@ -51,6 +56,8 @@ export function memberBytesMax(chunkBytes: number): number {
 
 const LIBDEFLATE_LEVEL_MAX = 12
 const ZLIB_LEVEL_MAX = 9
+/** Levels 20 and above take a window that not every reader allows. */
+const ZSTD_LEVEL_MAX = 19
 
 function binding(): CompressionBinding {
   try {
@@ -62,8 +69,9 @@ function binding(): CompressionBinding {
   }
 }
 
-/** The best engine of this machine, or the one asked for. @throws {CodedError} ENGINE_MISSING */
+/** The best engine of this machine for gzip, or the one asked for. @throws {CodedError} ENGINE_MISSING */
 export function compressionEngine(name?: EngineName): CompressionEngine {
+  if (name === 'zstd') return { name, version: zstdBinding().versionString(), levelMax: ZSTD_LEVEL_MAX }
   const { libdeflateVersion } = binding()
   if (libdeflateVersion !== undefined && name !== 'zlib') {
     return { name: 'libdeflate', version: libdeflateVersion, levelMax: LIBDEFLATE_LEVEL_MAX }
@@ -90,6 +98,7 @@ export function requireCompressionLevel(level: number, engine: CompressionEngine
 export function createMemberCompressor(level: number, name?: EngineName): MemberCompressor {
   const engine = compressionEngine(name)
   requireCompressionLevel(level, engine)
+  if (engine.name === 'zstd') return new ZstdFrameCompressor(level)
   return engine.name === 'libdeflate' ? new LibdeflateMembers(level) : new ZlibMembers(level)
 }
 

@@ -88,3 +88,79 @@ export function decompressFrames(frames: Uint8Array, outputBytesMax: number): Bu
   if (decompressor.inFrame) throw new Error('it ends inside a frame')
   return Buffer.concat(pieces)
 }
+
+/** One frame of what comes bit by bit, on the calling thread. */
+export class ZstdStream {
+  readonly #context
+  readonly #output: Buffer
+
+  constructor(level: number) {
+    const { CCtx, CParameter, cStreamOutSize } = zstdBinding()
+    this.#context = new CCtx()
+    this.#context.setParameter(CParameter.compressionLevel, level)
+    this.#context.setParameter(CParameter.checksumFlag, 1)
+    this.#output = Buffer.alloc(cStreamOutSize())
+  }
+
+  /** @returns what is ready of the frame */
+  write(content: Uint8Array): Buffer {
+    const pieces: Buffer[] = []
+    for (let rest = content; rest.length > 0; ) {
+      const [, produced, consumed] = this.#context.compressStream2(
+        this.#output,
+        rest,
+        zstdBinding().EndDirective.continue,
+      )
+      pieces.push(Buffer.from(this.#output.subarray(0, produced)))
+      rest = rest.subarray(consumed)
+    }
+    return Buffer.concat(pieces)
+  }
+
+  /** @returns the frame's last bytes */
+  end(): Buffer {
+    const pieces: Buffer[] = []
+    for (let left = 1; left > 0; ) {
+      const [unflushed, produced] = this.#context.compressStream2(
+        this.#output,
+        new Uint8Array(0),
+        zstdBinding().EndDirective.end,
+      )
+      pieces.push(Buffer.from(this.#output.subarray(0, produced)))
+      left = unflushed
+    }
+    return Buffer.concat(pieces)
+  }
+}
+
+/** Each chunk a frame of its own, on the calling thread. Frames depend on their chunk, the level and the version alone. */
+export class ZstdFrameCompressor {
+  readonly #context
+
+  constructor(level: number) {
+    const { CCtx, CParameter } = zstdBinding()
+    this.#context = new CCtx()
+    this.#context.setParameter(CParameter.compressionLevel, level)
+    this.#context.setParameter(CParameter.contentSizeFlag, 1)
+    this.#context.setParameter(CParameter.checksumFlag, 1)
+  }
+
+  /** As a member compressor. @returns bytes written to `output` */
+  compress(
+    input: Uint8Array,
+    chunkLengths: Uint32Array,
+    output: Uint8Array,
+    frameLengths: Uint32Array,
+  ): number {
+    let read = 0
+    let written = 0
+    for (const [index, chunkBytes] of chunkLengths.entries()) {
+      const chunk = input.subarray(read, read + chunkBytes)
+      const frameBytes = this.#context.compress2(output.subarray(written), chunk)
+      frameLengths[index] = frameBytes
+      read += chunkBytes
+      written += frameBytes
+    }
+    return written
+  }
+}

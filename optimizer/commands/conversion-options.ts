@@ -2,12 +2,15 @@
 import { availableParallelism } from 'node:os'
 import type { Argv } from 'yargs'
 import { compressionEngine, ENGINE_NAMES } from '../../native/compression.ts'
+import { UsageError } from '../../shared/errors.ts'
 import {
   CHUNK_BYTES_DEFAULT,
   COMPRESSION_LEVEL_DEFAULT,
   type ConversionOptions,
   type LayerFormat,
+  ZSTD_LEVEL_DEFAULT,
 } from '../convert/options.ts'
+import { DIALECTS } from '../estargz/zstd-footer.ts'
 import type { Arguments } from './command.ts'
 import { single } from './common-options.ts'
 import { integerBetween, oneOf, sizeBytes } from './values.ts'
@@ -37,6 +40,31 @@ export function addConversionOptions(yargs: Argv): Argv {
       default: '0',
       describe:
         'small files are compressed together until they have so many bytes: smaller, less lazily read',
+    })
+    .option('zstdchunked', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: 'write zstd:chunked layers instead of eStargz',
+    })
+    .option('zstdchunked-dialect', {
+      group,
+      type: 'string',
+      choices: DIALECTS,
+      defaultDescription: 'stargz',
+      describe: 'for whom: stargz (the lazily pulling snapshotter) or containers (podman, buildah, CRI-O)',
+    })
+    .option('zstdchunked-compression-level', {
+      group,
+      type: 'string',
+      default: String(ZSTD_LEVEL_DEFAULT),
+      describe: 'level of zstd, 1 to 19',
+    })
+    .option('zstdchunked-chunk-size', {
+      group,
+      type: 'string',
+      default: '4MiB',
+      describe: 'greatest piece of a file that is compressed on its own',
     })
     .option('prefetch-compression-level', {
       group,
@@ -79,6 +107,13 @@ export function conversionOptions(argv: Arguments): ConversionOptions {
 }
 
 function layerFormat(argv: Arguments): LayerFormat {
+  if (argv.zstdchunked === true) return zstdChunkedFormat(argv)
+  if (single(argv, 'zstdchunked-dialect') !== undefined) {
+    throw new UsageError(
+      'OPTION_CONFLICT',
+      '--zstdchunked-dialect needs --zstdchunked: eStargz has no dialects',
+    )
+  }
   const wanted = single(argv, 'compression-engine')
   const engine = compressionEngine(
     wanted === undefined ? undefined : oneOf('compression-engine', wanted, ENGINE_NAMES),
@@ -90,7 +125,7 @@ function layerFormat(argv: Arguments): LayerFormat {
     engine: engine.name,
     compressionLevel: level('estargz-compression-level', COMPRESSION_LEVEL_DEFAULT),
     prefetchCompressionLevel: level('prefetch-compression-level', engine.levelMax),
-    chunkBytes: chunkBytes(single(argv, 'estargz-chunk-size')),
+    chunkBytes: chunkBytes(argv, 'estargz-chunk-size'),
     minChunkBytes: sizeBytes(
       'estargz-min-chunk-size',
       single(argv, 'estargz-min-chunk-size') ?? '0',
@@ -100,8 +135,29 @@ function layerFormat(argv: Arguments): LayerFormat {
   }
 }
 
+/** The dialect is never guessed from anything else: who reads one does not read the other in parts. */
+function zstdChunkedFormat(argv: Arguments): LayerFormat {
+  const { levelMax } = compressionEngine('zstd')
+  const level = (option: string, fallback: number) =>
+    integerBetween(option, single(argv, option) ?? String(fallback), 1, levelMax)
+  if (single(argv, 'compression-engine') !== undefined) {
+    throw new UsageError(
+      'OPTION_CONFLICT',
+      '--compression-engine is for eStargz: zstd:chunked has one engine only',
+    )
+  }
+  return {
+    kind: 'zstdchunked',
+    dialect: oneOf('zstdchunked-dialect', single(argv, 'zstdchunked-dialect') ?? 'stargz', DIALECTS),
+    compressionLevel: level('zstdchunked-compression-level', ZSTD_LEVEL_DEFAULT),
+    prefetchCompressionLevel: level('prefetch-compression-level', levelMax),
+    chunkBytes: chunkBytes(argv, 'zstdchunked-chunk-size'),
+  }
+}
+
 /** 0 is the peer's spelling of the default. */
-function chunkBytes(text: string | undefined): number {
+function chunkBytes(argv: Arguments, option: string): number {
+  const text = single(argv, option)
   if (text === undefined || text === '0') return CHUNK_BYTES_DEFAULT
-  return sizeBytes('estargz-chunk-size', text, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
+  return sizeBytes(option, text, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
 }

@@ -10,7 +10,7 @@ import type { TarEntry } from '../tar/entry.ts'
 import type { BlobEnd, BlobFormat, BlobOutput, BlobTable, WrittenChunk } from './blob-format.ts'
 import type { Codec } from './codec.ts'
 import { encodeFooter, tocMember } from './gzip.ts'
-import { chunkEntry, TocEntries, type TocEntry, TocText } from './toc.ts'
+import { StargzToc } from './stargz-toc.ts'
 
 /** Digest of the uncompressed TOC JSON; a lazily pulling snapshotter trusts no TOC without it. */
 export const TOC_DIGEST_ANNOTATION = 'containerd.io/snapshot/stargz/toc.digest'
@@ -51,37 +51,22 @@ export function estargzFormat(options: EstargzOptions): BlobFormat {
 
 class EstargzTable implements BlobTable {
   readonly #codec: Codec
-  readonly #entries = new TocEntries()
-  readonly #text = new TocText()
-  /** The entry of the file whose chunks are coming. */
-  #file: TocEntry | undefined
+  readonly #toc = new StargzToc()
 
   constructor(codec: Codec) {
     this.#codec = codec
   }
 
   entry(entry: TarEntry): void {
-    this.#text.add(this.#entries.fromTar(entry), true)
+    this.#toc.entry(entry)
   }
 
   chunk(entry: TarEntry, chunk: WrittenChunk): void {
-    const { chunkOffset, offset, innerOffset, chunkDigest, fileDigest } = chunk
-    const last = fileDigest !== undefined
-    const chunkSize = last ? 0 : chunk.bytes
-    const content = { offset, innerOffset, chunkSize, chunkDigest }
-    if (chunkOffset === 0) {
-      // Of more than one chunk the file's digest is known with the last of them.
-      this.#file = this.#entries.fromTar(entry, { ...content, digest: fileDigest ?? chunkDigest })
-      this.#text.add(this.#file, last)
-      return
-    }
-    const file = this.#file as TocEntry
-    if (last) file.digest = fileDigest
-    this.#text.add(chunkEntry(file.name, chunkOffset, content), last)
+    this.#toc.chunk(entry, chunk)
   }
 
   async end(output: BlobOutput): Promise<BlobEnd> {
-    const json = this.#text.end()
+    const json = this.#toc.end()
     const tocDigest = digestOfParts(json)
     const tocOffset = output.offset
     await output.member(tocMember(json), this.#codec)

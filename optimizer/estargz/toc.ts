@@ -146,21 +146,24 @@ const ENTRIES_PER_PIECE = 1024
  * The TOC's text, made as its entries come: a large layer's entries as objects would fill the memory. Compact JSON;
  * nothing follows the closing brace, since readers hash all that they are given.
  */
-export class TocText {
+export class TocText<Entry extends object = TocEntry> {
   #pieces: Buffer[] = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
-  #waiting: TocEntry[] = []
+  #waiting: Entry[] = []
   #isFirst = true
 
   /** @param isWhole false while an entry that was added may still change */
-  add(entry: TocEntry, isWhole: boolean): void {
+  add(entry: Entry, isWhole: boolean): void {
     this.#waiting.push(entry)
     if (isWhole && this.#waiting.length >= ENTRIES_PER_PIECE) this.#write()
   }
 
-  /** In pieces, whose bytes follow each other. Once only. */
-  end(): Buffer[] {
+  /** In pieces, whose bytes follow each other. Once only. @param fields of the TOC itself, behind its entries */
+  end(fields: Record<string, string> = {}): Buffer[] {
     this.#write()
-    return [...this.#pieces, Buffer.from(']}')]
+    const more = Object.entries(fields).map(
+      ([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`,
+    )
+    return [...this.#pieces, Buffer.from(`]${more.join('')}}`)]
   }
 
   #write(): void {

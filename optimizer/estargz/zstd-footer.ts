@@ -7,8 +7,14 @@
  * RFC 8878, section 3.1.2, "Skippable Frames"
  */
 
+import { ZERO_BLOCK } from '../tar/header.ts'
+
+/** What ends the tar, in a frame of its own before the TOC. */
+export const END_OF_ARCHIVE = Buffer.concat([ZERO_BLOCK, ZERO_BLOCK])
+
 /** Two families of readers; neither reads the other's blobs in parts. */
-export type ZstdChunkedDialect = 'stargz' | 'containers'
+export const DIALECTS = ['stargz', 'containers'] as const
+export type ZstdChunkedDialect = (typeof DIALECTS)[number]
 
 export const SKIPPABLE_HEADER_BYTES = 8
 const SKIPPABLE_MAGIC = 0x184d2a50

@@ -107,12 +107,21 @@ function encodeBlock(fields: HeaderFields): Buffer {
   text(fields.groupName ?? EMPTY, 297, OWNER_BYTES)
   octal(fields.devMajor ?? 0, 329, 7)
   octal(fields.devMinor ?? 0, 337, 7)
-  block.fill(0x20, 148, 156)
-  octal(
-    block.reduce((sum, byte) => sum + byte, 0),
-    148,
-    6,
-  )
-  block[154] = 0
+  setChecksum(block)
   return block
+}
+
+function setChecksum(block: Buffer): void {
+  block.fill(0x20, 148, 156)
+  const sum = block.reduce((total, byte) => total + byte, 0)
+  block.write(sum.toString(8).padStart(6, '0'), 148, 'latin1')
+  block[154] = 0
+}
+
+/** The same header block with another type flag. */
+export function withFlag(block: Buffer, flag: string): Buffer {
+  const changed = Buffer.from(block)
+  changed.write(flag, 156, 'latin1')
+  setChecksum(changed)
+  return changed
 }

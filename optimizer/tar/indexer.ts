@@ -7,7 +7,7 @@ import type { EntryType, TarEntry, TarNotes } from './entry.ts'
 import { TarFormatError, TarLimitError } from './errors.ts'
 import { applyExtensions, type ExtendedHeader } from './extensions.ts'
 import { isFormatEntry } from './format-names.ts'
-import { encodeHeader } from './generate.ts'
+import { encodeHeader, withFlag } from './generate.ts'
 import { BLOCK_BYTES, cString, FLAG, isZeroBlock, paddingBytes, parseHeader } from './header.ts'
 import { cleanPath } from './path-key.ts'
 import { type PaxRecord, parsePaxRecords } from './pax.ts'
@@ -249,7 +249,12 @@ export class TarIndexer {
     const entry = this.#entry(type, header, header.name, offset)
     entry.payloadBytes = type === 'reg' ? header.sizeBytes : 0
     entry.sizeBytes = entry.payloadBytes
-    if (this.#pending.split) entry.replacementHeader = Buffer.concat([...this.#pending.blocks, block])
+    // A contiguous file is a regular one to everybody, but not every reader knows its flag.
+    const contiguous = header.flag === FLAG.contiguous
+    if (this.#pending.split || contiguous) {
+      const main = contiguous ? withFlag(block, FLAG.reg) : block
+      entry.replacementHeader = Buffer.concat([...this.#pending.blocks, main])
+    }
     this.#finish(entry)
   }
 

@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { EngineName } from '../../native/compression.ts'
+import { decompressFrames, isZstd } from '../../native/zstd.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
 import { estargzFormat } from '../../optimizer/estargz/estargz-format.ts'
 import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
 import { type LayerToc, type ReadAt, readToc } from '../../optimizer/estargz/reader.ts'
 import { type TocEntry, TocText } from '../../optimizer/estargz/toc.ts'
 import { type WrittenBlob, writeBlob } from '../../optimizer/estargz/writer.ts'
+import type { ZstdChunkedDialect } from '../../optimizer/estargz/zstd-footer.ts'
+import { zstdChunkedFormat } from '../../optimizer/estargz/zstdchunked-format.ts'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { TarIndexer } from '../../optimizer/tar/indexer.ts'
@@ -47,6 +50,8 @@ export function indexTar(tar: Buffer, pieceBytes = tar.length): TarIndexer {
 }
 
 export interface ConvertTarOptions {
+  /** zstd:chunked instead of eStargz. */
+  dialect?: ZstdChunkedDialect
   level?: number
   workers?: number
   engine?: EngineName
@@ -70,13 +75,16 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
   const { level = 6, workers = 1, engine, chunkBytes = 4 * 1024 * 1024, prioritized = [] } = options
   const layer = await openTar(tar)
   const pool = options.pool ?? new CompressionPool({ workers })
-  const format = estargzFormat({
-    ...(engine === undefined ? {} : { engine }),
-    compressionLevel: level,
-    prefetchCompressionLevel: options.prefetchLevel ?? level,
-    chunkBytes,
-    minChunkBytes: options.minChunkBytes ?? 0,
-  })
+  const levels = { compressionLevel: level, prefetchCompressionLevel: options.prefetchLevel ?? level }
+  const format =
+    options.dialect === undefined
+      ? estargzFormat({
+          ...(engine === undefined ? {} : { engine }),
+          ...levels,
+          chunkBytes,
+          minChunkBytes: options.minChunkBytes ?? 0,
+        })
+      : zstdChunkedFormat({ dialect: options.dialect, ...levels, chunkBytes })
   const pieces: Buffer[] = []
   try {
     const ordering = orderEntries(layer.entries, prioritized)
@@ -84,11 +92,15 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
     const written = await writeBlob(layer, ordering, pool, sink, { format })
     const blob = Buffer.concat(pieces)
     const toc = (await readToc(readerOf(blob), blob.length)) as LayerToc
-    return { ...written, blob, tar: gunzipSync(blob), toc, missing: ordering.missing }
+    return { ...written, blob, tar: decompressed(blob), toc, missing: ordering.missing }
   } finally {
     if (options.pool === undefined) await pool.close()
     await layer.close()
   }
+}
+
+function decompressed(blob: Buffer): Buffer {
+  return isZstd(blob) ? decompressFrames(blob, 2 ** 31) : gunzipSync(blob)
 }
 
 export function readerOf(blob: Buffer): ReadAt {
