@@ -19,9 +19,10 @@ const CHUNK_BYTES_MIN = 4096
 const CHUNK_BYTES_MAX = 64 * 1024 ** 2
 const WORKERS_MAX = 256
 
+const group = 'Conversion:'
+
 export function addConversionOptions(yargs: Argv): Argv {
-  const group = 'Conversion:'
-  return yargs
+  return addZstdChunkedOptions(yargs)
     .option('estargz-compression-level', {
       group,
       type: 'string',
@@ -40,31 +41,6 @@ export function addConversionOptions(yargs: Argv): Argv {
       default: '0',
       describe:
         'small files are compressed together until they have so many bytes: smaller, less lazily read',
-    })
-    .option('zstdchunked', {
-      group,
-      type: 'boolean',
-      default: false,
-      describe: 'write zstd:chunked layers instead of eStargz',
-    })
-    .option('zstdchunked-dialect', {
-      group,
-      type: 'string',
-      choices: DIALECTS,
-      defaultDescription: 'stargz',
-      describe: 'for whom: stargz (the lazily pulling snapshotter) or containers (podman, buildah, CRI-O)',
-    })
-    .option('zstdchunked-compression-level', {
-      group,
-      type: 'string',
-      default: String(ZSTD_LEVEL_DEFAULT),
-      describe: 'level of zstd, 1 to 19',
-    })
-    .option('zstdchunked-chunk-size', {
-      group,
-      type: 'string',
-      default: '4MiB',
-      describe: 'greatest piece of a file that is compressed on its own',
     })
     .option('prefetch-compression-level', {
       group,
@@ -90,6 +66,35 @@ export function addConversionOptions(yargs: Argv): Argv {
       type: 'boolean',
       default: true,
       describe: 'accepted for compatibility: the result always has OCI media types',
+    })
+}
+
+function addZstdChunkedOptions(yargs: Argv): Argv {
+  return yargs
+    .option('zstdchunked', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: 'write zstd:chunked layers instead of eStargz',
+    })
+    .option('zstdchunked-dialect', {
+      group,
+      type: 'string',
+      choices: DIALECTS,
+      defaultDescription: 'stargz',
+      describe: 'for whom: stargz (the lazily pulling snapshotter) or containers (podman, buildah, CRI-O)',
+    })
+    .option('zstdchunked-compression-level', {
+      group,
+      type: 'string',
+      default: String(ZSTD_LEVEL_DEFAULT),
+      describe: 'level of zstd, 1 to 19',
+    })
+    .option('zstdchunked-chunk-size', {
+      group,
+      type: 'string',
+      default: '4MiB',
+      describe: 'greatest piece of a file that is compressed on its own',
     })
 }
 
