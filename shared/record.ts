@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import { CodedError, messageOf } from './errors.ts'
 import type { Counters, MarkKind } from './messages.ts'
+import { HeaderFieldError, headerFromJson } from './record-header.ts'
 
 export const RECORD_SCHEMA_VERSION = 1
 
@@ -149,7 +150,16 @@ export function parseRecord(text: string): AccessRecord {
     const line = lines[index] as string
     if (line !== '') entries.push(entryFromJson(parseLine(line, index + 1), index + 1))
   }
-  return { header: header as unknown as RecordHeader, entries }
+  return { header: checkedHeader(header), entries }
+}
+
+function checkedHeader(json: Record<string, unknown>): RecordHeader {
+  try {
+    return headerFromJson(json)
+  } catch (cause) {
+    if (cause instanceof HeaderFieldError) throw malformed(1, cause.message)
+    throw cause
+  }
 }
 
 function parseLine(text: string, line: number): Record<string, unknown> {

@@ -126,9 +126,10 @@ class LowerFolders {
   stat(key: Key): BigIntStats | undefined {
     for (const folder of this.folders) {
       try {
-        return lstatSync(join(folder, key), { bigint: true })
+        const status = lstatSync(join(folder, key), { bigint: true, throwIfNoEntry: false })
+        if (status !== undefined) return status
       } catch {
-        // Not in this one (or below something that is no folder here).
+        // Below something that is no folder here, or longer than any path of a layer.
       }
     }
     return undefined
@@ -149,24 +150,32 @@ interface Walked {
   hides: boolean
 }
 
+interface OpenFolder {
+  fd: number
+  key: Key
+  /** That are still to be looked at. */
+  entries: Dirent<Buffer>[]
+}
+
 /**
  * Regular files and whiteouts of the upper directory. Whoever walks relative to folders makes paths longer than can
  * be written in one piece: here each folder is reached by its own descriptor.
  */
 async function* walk(upper: string, signal: AbortSignal): AsyncGenerator<Walked> {
-  const open: { fd: number; key: Key; names: Dirent<Buffer>[] }[] = []
+  const open: OpenFolder[] = []
   const enter = (path: Buffer, key: Key) => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-    open.push({ fd, key, names: [] })
-    const names = readdirSync(descriptorPath(fd), { encoding: 'buffer', withFileTypes: true })
-    ;(open.at(-1) as { names: Dirent<Buffer>[] }).names = names
+    const folder: OpenFolder = { fd, key, entries: [] }
+    open.push(folder)
+    folder.entries = readdirSync(descriptorPath(fd), { encoding: 'buffer', withFileTypes: true })
   }
   try {
     enter(Buffer.from(upper), '')
     for (let folder = open.at(-1); folder !== undefined; folder = open.at(-1)) {
-      const entry = folder.names.pop()
+      const entry = folder.entries.pop()
       if (entry === undefined) {
-        closeSync((open.pop() as { fd: number }).fd)
+        closeSync(folder.fd)
+        open.pop()
         continue
       }
       const key = `${folder.key === '' ? '' : `${folder.key}/`}${entry.name.toString('latin1')}`

@@ -96,6 +96,23 @@ describe('a record file', () => {
     assert.deepEqual(Buffer.from(JSON.parse(raw ?? '').pathBase64, 'base64'), Buffer.from([0x61, 0xff, 0x0a]))
   })
 
+  it('is refused where a field of its header is missing or of another kind, by name', () => {
+    const damaged: [change: object, message: RegExp][] = [
+      [{ recordedBy: 1 }, /line 1 .*recordedBy must be a string/],
+      [{ image: { reference: 'a' } }, /manifestDigest must be a string/],
+      [{ workload: { ...header.workload, args: 'sh' } }, /args must be an array of strings/],
+      [{ mark: { kind: 'inode', reason: '' } }, /mark\.kind must be/],
+      [{ stop: { rule: 'exit', reason: '', readySeconds: -1 } }, /readySeconds must be a number/],
+      [{ reads: undefined }, /reads must be true or false/],
+      [{ exitStatus: 1.5 }, /exitStatus must be an integer/],
+      [{ counters: { ...header.counters, overflows: '0' } }, /overflows must be an integer/],
+      [{ complete: false }, /complete must be true where incompleteReasons is empty/],
+      [{ incompleteReasons: ['1 gaps'] }, /complete must be true where incompleteReasons is empty/],
+    ]
+    for (const [change, message] of damaged)
+      assert.throws(() => parseRecord(JSON.stringify({ ...header, ...change })), message)
+  })
+
   it('is refused with its line where it is damaged', () => {
     const line =
       '{"path":"a","manifestDigest":null,"layerIndex":0,"layerDigest":null,"phase":"run","kinds":["open"],"firstAccessMicroseconds":0,"sizeBytes":0,"pid":1,"command":null}'

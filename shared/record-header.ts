@@ -1,0 +1,110 @@
+/** The first line of a record file, checked field by field. docs/record.md is its text. */
+import { COUNTER_NAMES } from './messages.ts'
+import type { RecordCounters, RecordHeader } from './record.ts'
+
+type Json = Record<string, unknown>
+
+/** A field is not as it should be; the message is a phrase that begins with its name. */
+export class HeaderFieldError extends Error {}
+
+/** @returns the fields that are known; unknown ones are left out. @throws {HeaderFieldError} */
+export function headerFromJson(json: Json): RecordHeader {
+  const workload = map(json, 'workload')
+  const mark = map(json, 'mark')
+  const stop = map(json, 'stop')
+  const complete = boolean(json, 'complete')
+  const incompleteReasons = texts(json, 'incompleteReasons')
+  if (complete !== (incompleteReasons.length === 0))
+    throw new HeaderFieldError('complete must be true where incompleteReasons is empty, and false elsewhere')
+  return {
+    schemaVersion: count(json, 'schemaVersion'),
+    recordedBy: text(json, 'recordedBy'),
+    image: json.image === null ? null : image(map(json, 'image')),
+    workload: {
+      args: texts(workload, 'args'),
+      envNames: texts(workload, 'envNames'),
+      cwd: text(workload, 'cwd'),
+      user: text(workload, 'user'),
+    },
+    kernel: text(json, 'kernel'),
+    mark: { kind: markKind(mark), reason: text(mark, 'reason') },
+    reads: boolean(json, 'reads'),
+    stop: {
+      rule: text(stop, 'rule'),
+      reason: text(stop, 'reason'),
+      readySeconds: orNull(stop, 'readySeconds', number),
+    },
+    started: text(json, 'started'),
+    durationSeconds: number(json, 'durationSeconds'),
+    exitStatus: orNull(json, 'exitStatus', count),
+    counters: counters(map(json, 'counters')),
+    complete,
+    incompleteReasons,
+  }
+}
+
+function image(json: Json): RecordHeader['image'] {
+  return {
+    reference: text(json, 'reference'),
+    manifestDigest: text(json, 'manifestDigest'),
+    platform: text(json, 'platform'),
+  }
+}
+
+function markKind({ kind }: Json): RecordHeader['mark']['kind'] {
+  if (kind === 'filesystem' || kind === 'mount') return kind
+  throw new HeaderFieldError('mark.kind must be "filesystem" or "mount"')
+}
+
+function counters(json: Json): RecordCounters {
+  const result = {
+    received: count(json, 'received'),
+    outsideLayers: count(json, 'outsideLayers'),
+    madeAtRunTime: orNull(json, 'madeAtRunTime', count),
+    copiedUp: count(json, 'copiedUp'),
+    byProbe: count(json, 'byProbe'),
+    createLeftOut: count(json, 'createLeftOut'),
+  } as RecordCounters
+  for (const name of COUNTER_NAMES) result[name] = count(json, name)
+  return result
+}
+
+function map(json: Json, name: string): Json {
+  const value = json[name]
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
+  throw new HeaderFieldError(`${name} must be an object`)
+}
+
+function text(json: Json, name: string): string {
+  const value = json[name]
+  if (typeof value === 'string') return value
+  throw new HeaderFieldError(`${name} must be a string`)
+}
+
+function texts(json: Json, name: string): string[] {
+  const value = json[name]
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  throw new HeaderFieldError(`${name} must be an array of strings`)
+}
+
+function boolean(json: Json, name: string): boolean {
+  const value = json[name]
+  if (typeof value === 'boolean') return value
+  throw new HeaderFieldError(`${name} must be true or false`)
+}
+
+function number(json: Json, name: string): number {
+  const value = json[name]
+  if (typeof value === 'number' && value >= 0) return value
+  throw new HeaderFieldError(`${name} must be a number of at least 0`)
+}
+
+function count(json: Json, name: string): number {
+  const value = json[name]
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new HeaderFieldError(`${name} must be an integer of at least 0`)
+}
+
+function orNull<T>(json: Json, name: string, read: (json: Json, name: string) => T): T | null {
+  return json[name] === null ? null : read(json, name)
+}
