@@ -19,6 +19,7 @@
         'src/compression.cc',
         'src/network.cc',
         'src/overlay.cc',
+        'src/signals.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # A thread that is terminated takes no exception any more: without the last one, throwing there ends the process.

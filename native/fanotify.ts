@@ -29,6 +29,8 @@ export interface FanotifyCounters {
 interface Group {
   mark(kind: 'filesystem' | 'mount', path: Buffer, reads: boolean): void
   markMountOfRoot(pid: number, reads: boolean): void
+  useRootOf(pid: number): Buffer
+  markMountAt(path: Buffer, reads: boolean): void
   read(): unknown[] | null
   onceReadable(callback: () => void): void
   forgetSeen(): void
@@ -38,7 +40,7 @@ interface Group {
 }
 
 interface FanotifyBinding {
-  FanotifyGroup: new () => Group
+  FanotifyGroup: new (regularFilesOnly: boolean) => Group
 }
 
 const ACCESS_ELEMENTS = 6
@@ -53,14 +55,15 @@ export class FanotifyGroup {
 
   /**
    * Opens the group, and what resolves paths later: /proc and /proc/self/fd. No path is opened after this.
+   * @param options.regularFilesOnly devices, FIFOs and sockets are left out; their events count as merged
    * @throws {NativeError} FANOTIFY_UNAVAILABLE
    */
-  constructor() {
+  constructor(options: { regularFilesOnly?: boolean } = {}) {
     this.#group = orNativeError(
       'FANOTIFY_UNAVAILABLE',
       'cannot watch files with fanotify',
       'it needs CAP_SYS_ADMIN in the initial user namespace',
-      () => new (loadAddon<FanotifyBinding>().FanotifyGroup)(),
+      () => new (loadAddon<FanotifyBinding>().FanotifyGroup)(options.regularFilesOnly === true),
     )
   }
 
@@ -75,6 +78,24 @@ export class FanotifyGroup {
   markMountOfRoot(pid: number, events: MarkEvents = {}): void {
     orNativeError('MARK_FAILED', `cannot mark the mount at the root of process ${pid}`, '', () =>
       this.#group.markMountOfRoot(pid, events.reads === true),
+    )
+  }
+
+  /**
+   * Sets the root, that of process `pid`, which the paths of `markMountAt` are seen from.
+   * @returns what the kernel puts in front of paths below that root: nothing, or the path of a chroot
+   * @throws {NativeError} MARK_FAILED
+   */
+  useRootOf(pid: number): Buffer {
+    return orNativeError('MARK_FAILED', `cannot open the root of process ${pid}`, '', () =>
+      this.#group.useRootOf(pid),
+    )
+  }
+
+  /** Marks the mount that `path` lies on, seen from the root in use. Any number. @throws {NativeError} MARK_FAILED */
+  markMountAt(path: Buffer, events: MarkEvents = {}): void {
+    orNativeError('MARK_FAILED', `cannot mark the mount of ${path}`, '', () =>
+      this.#group.markMountAt(path, events.reads === true),
     )
   }
 

@@ -6,6 +6,7 @@ void InitFanotify(Napi::Env env, Napi::Object exports);
 void InitCompression(Napi::Env env, Napi::Object exports);
 void InitNetwork(Napi::Env env, Napi::Object exports);
 void InitOverlay(Napi::Env env, Napi::Object exports);
+void InitSignals(Napi::Env env, Napi::Object exports);
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMounts(env, exports);
@@ -13,6 +14,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCompression(env, exports);
   InitNetwork(env, exports);
   InitOverlay(env, exports);
+  InitSignals(env, exports);
   return exports;
 }
 

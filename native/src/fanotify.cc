@@ -20,6 +20,8 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
                        {
                            InstanceMethod<&FanotifyGroup::Mark>("mark"),
                            InstanceMethod<&FanotifyGroup::MarkMountOfRoot>("markMountOfRoot"),
+                           InstanceMethod<&FanotifyGroup::UseRootOf>("useRootOf"),
+                           InstanceMethod<&FanotifyGroup::MarkMountAt>("markMountAt"),
                            InstanceMethod<&FanotifyGroup::Read>("read"),
                            InstanceMethod<&FanotifyGroup::OnceReadable>("onceReadable"),
                            InstanceMethod<&FanotifyGroup::ForgetSeen>("forgetSeen"),
@@ -29,8 +31,9 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
                        });
   }
 
+  // new FanotifyGroup(regularFilesOnly: boolean)
   explicit FanotifyGroup(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FanotifyGroup>(info) {
-    Guarded(info.Env(), [&] { reader_ = std::make_unique<FanotifyReader>(); });
+    Guarded(info.Env(), [&] { reader_ = std::make_unique<FanotifyReader>(info[0].ToBoolean()); });
   }
 
   ~FanotifyGroup() override { ClosePoll(); }
@@ -65,6 +68,21 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
   void MarkMountOfRoot(const Napi::CallbackInfo& info) {
     const pid_t pid = info[0].As<Napi::Number>().Int32Value();
     Guarded(info.Env(), [&] { Reader(info.Env()).MarkMountOfRoot(pid, info[1].ToBoolean()); });
+  }
+
+  // useRootOf(pid): what stands in front of the paths below that root
+  Napi::Value UseRootOf(const Napi::CallbackInfo& info) {
+    const pid_t pid = info[0].As<Napi::Number>().Int32Value();
+    Guarded(info.Env(), [&] { Reader(info.Env()).UseRootOf(pid); });
+    return Bytes(info.Env(), Reader(info.Env()).root_path());
+  }
+
+  // markMountAt(path: Buffer, reads: boolean)
+  void MarkMountAt(const Napi::CallbackInfo& info) {
+    const auto path = info[0].As<Napi::Buffer<char>>();
+    Guarded(info.Env(), [&] {
+      Reader(info.Env()).MarkMountAt(std::string(path.Data(), path.Length()), info[1].ToBoolean());
+    });
   }
 
   // read(): null when no event waits, else kAccessElements values for each new file

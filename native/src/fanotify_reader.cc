@@ -2,9 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/fanotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -58,7 +61,7 @@ uint8_t KindsOf(uint64_t mask) {
 
 }  // namespace
 
-FanotifyReader::FanotifyReader() : own_pid_(getpid()) {
+FanotifyReader::FanotifyReader(bool regular_files_only) : own_pid_(getpid()), regular_files_only_(regular_files_only) {
   group_.Reset(fanotify_init(kGroupFlags | FAN_REPORT_FD_ERROR, kEventFileFlags));
   reports_descriptor_errors_ = group_.valid();
   if (!group_.valid() && errno == EINVAL) group_.Reset(fanotify_init(kGroupFlags, kEventFileFlags));
@@ -86,6 +89,10 @@ void FanotifyReader::MarkAt(MarkKind kind, int directory, const std::string& pat
   const uint64_t events = reads ? kEvents | FAN_ACCESS : kEvents;
   if (fanotify_mark(group_.get(), FAN_MARK_ADD | scope, events, directory, path.c_str()) != 0)
     throw SystemError{"fanotify_mark", errno};
+  UseRoot(std::move(root));
+}
+
+void FanotifyReader::UseRoot(UniqueFd root) {
   root_ = std::move(root);
   if (!ReadLink(root_.get(), &root_path_)) root_path_.clear();
   if (root_path_ == "/") root_path_.clear();
@@ -97,6 +104,26 @@ void FanotifyReader::Mark(MarkKind kind, const std::string& path, bool reads) {
 
 void FanotifyReader::MarkMountOfRoot(pid_t pid, bool reads) {
   MarkAt(MarkKind::kMount, proc_.get(), std::to_string(pid) + "/root", reads);
+}
+
+void FanotifyReader::UseRootOf(pid_t pid) {
+  UniqueFd root(openat(proc_.get(), (std::to_string(pid) + "/root").c_str(), O_PATH | O_CLOEXEC));
+  if (!root.valid()) throw SystemError{"open", errno};
+  UseRoot(std::move(root));
+}
+
+void FanotifyReader::MarkMountAt(const std::string& path, bool reads) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  // An absolute link on the way starts from that root, not from ours.
+  how.resolve = RESOLVE_IN_ROOT;
+  const UniqueFd target(static_cast<int>(syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof how)));
+  if (!target.valid()) throw SystemError{"openat2", errno};
+  // fanotify_mark takes no O_PATH descriptor; its name in /proc/self/fd is as good.
+  const std::string name = std::to_string(target.get());
+  const uint64_t events = reads ? kEvents | FAN_ACCESS : kEvents;
+  if (fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT, events, own_descriptors_.get(), name.c_str()) != 0)
+    throw SystemError{"fanotify_mark", errno};
 }
 
 bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
@@ -142,6 +169,10 @@ void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* ac
   struct stat status;
   if (fstat(event.fd, &status) != 0) {
     counters_.unresolved++;
+    return;
+  }
+  if (regular_files_only_ && !S_ISREG(status.st_mode)) {
+    counters_.merged++;
     return;
   }
   uint8_t& seen = seen_[FileId{status.st_dev, status.st_ino}];

@@ -46,13 +46,21 @@ struct ReaderCounters {
 
 class FanotifyReader {
  public:
-  // Opens the group and everything that later needs a path: /proc and /proc/self/fd. Throws SystemError.
-  FanotifyReader();
+  // Opens the group and everything that later needs a path: /proc and /proc/self/fd. `regular_files_only`: events of
+  // devices, FIFOs and sockets count as merged. Throws SystemError.
+  explicit FanotifyReader(bool regular_files_only);
 
   // `path` is absolute. `reads`: FAN_ACCESS too, as evidence that a file was not only opened. Throws SystemError.
   void Mark(MarkKind kind, const std::string& path, bool reads);
   // Marks the mount that is the root of a process, found through the held /proc. Throws SystemError.
   void MarkMountOfRoot(pid_t pid, bool reads);
+
+  // For several marks in a mount namespace that need not be ours: paths are those of process `pid`. Throws SystemError.
+  void UseRootOf(pid_t pid);
+  // Marks the mount that `path` lies on, as seen from that root. Throws SystemError.
+  void MarkMountAt(const std::string& path, bool reads);
+  // What the kernel puts in front of a path below that root; empty for a root that is its namespace's.
+  const std::string& root_path() const { return root_path_; }
 
   // One read(2), which takes as many events as the free descriptors allow. Appends the files that are new.
   // Returns false when no event was waiting. Throws SystemError.
@@ -79,6 +87,7 @@ class FanotifyReader {
     }
   };
 
+  void UseRoot(UniqueFd root);
   void MarkAt(MarkKind kind, int directory, const std::string& path, bool reads);
   size_t BufferBytes() const;
   void Take(const RawEvent& event, std::vector<FileAccess>* accesses);
@@ -95,6 +104,7 @@ class FanotifyReader {
   UniqueFd root_;
   std::string root_path_;
   pid_t own_pid_;
+  bool regular_files_only_;
   bool reports_descriptor_errors_ = false;
   bool old_ignore_flag_ = false;
   std::vector<uint8_t> buffer_;
