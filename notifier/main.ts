@@ -1,120 +1,27 @@
-/**
- * Entry of the notifier. Everything is imported here, statically: once the container exists, a path may lead into
- * an untrusted image (docs/namespaces.md).
- */
-import { fstatSync, readFileSync, statSync } from 'node:fs'
-import { connect, Socket } from 'node:net'
-import { release } from 'node:os'
-import { dirname, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { FanotifyGroup } from '../native/fanotify.ts'
-import { Connection } from '../shared/connection.ts'
-import { CodedError, EXIT, messageOf, PreconditionError, UsageError } from '../shared/errors.ts'
-import {
-  type Capabilities,
-  decodeFromOptimizer,
-  encodeMessage,
-  type FromNotifier,
-  type FromOptimizer,
-} from '../shared/messages.ts'
-import { hello, Session, sendError } from './session.ts'
+/** Entry of the notifier: for an optimizer (docs/protocol.md), or by hand (docs/notifier.md). */
+import { CodedError, EXIT, messageOf } from '../shared/errors.ts'
+import { printable } from '../shared/text.ts'
+import { program } from './program.ts'
+import { isProtocolMode, runProtocolMode } from './protocol-mode.ts'
 
-const USAGE =
-  'notifier is started by the optimizer: it needs --fd <number> or --socket <path> of a socket to it'
-
-function parseArguments(args: string[]): { descriptor: number } | { path: string } {
-  let values: { fd?: string | undefined; socket?: string | undefined }
-  try {
-    values = parseArgs({ args, options: { fd: { type: 'string' }, socket: { type: 'string' } } }).values
-  } catch (cause) {
-    throw new UsageError('USAGE', `${messageOf(cause)}; ${USAGE}`, { cause })
+async function main(args: string[]): Promise<number> {
+  if (isProtocolMode(args)) {
+    await runProtocolMode(args)
+    return EXIT.done
   }
-  if (values.socket !== undefined && values.fd === undefined) return { path: resolve(values.socket) }
-  const descriptor = Number(values.fd)
-  if (values.socket !== undefined || !(descriptor > 2) || !isSocket(descriptor))
-    throw new UsageError('USAGE', USAGE)
-  return { descriptor }
-}
-
-function isSocket(descriptor: number): boolean {
-  try {
-    return fstatSync(descriptor).isSocket()
-  } catch {
-    return false
-  }
-}
-
-/** Who can put a socket there gets to know every path and chooses what is watched. */
-function requirePrivateSocket(path: string): void {
-  const folder = dirname(path)
-  const { uid, mode } = statSync(folder)
-  if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
-    throw new PreconditionError(
-      'SOCKET_NOT_PRIVATE',
-      `the folder of the socket ${path} belongs to another user or others may write to it; use one of mode 0700`,
-    )
-  }
-}
-
-async function open(where: { descriptor: number } | { path: string }): Promise<Socket> {
-  if ('descriptor' in where) return new Socket({ fd: where.descriptor, readable: true, writable: true })
-  requirePrivateSocket(where.path)
-  const socket = connect(where.path)
-  await new Promise<void>((opened, failed) => {
-    socket.once('connect', opened)
-    socket.once('error', failed)
-  })
-  return socket
-}
-
-function program(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return `notifier ${manifest.version}`
-}
-
-function capabilities(): Capabilities {
-  // What the launcher found: "own", or "shared" and the errno for which the kernel refused.
-  const [root, errno] = (process.env.HOTLAYER_ROOT ?? 'shared').split(' ')
-  return {
-    kernel: release(),
-    reads: true,
-    ownRoot: root === 'own',
-    ...(errno === undefined ? {} : { ownRootErrno: Number(errno) }),
-  }
-}
-
-async function main(): Promise<void> {
-  if (process.argv[2] === '--version') {
+  if (args[0] === '--version') {
     process.stdout.write(`${program()}\n`)
-    return
+    return EXIT.done
   }
-  // Ctrl-C goes to the whole foreground group; the optimizer decides when this process ends.
-  process.on('SIGINT', () => undefined)
-  const where = parseArguments(process.argv.slice(2))
-  const options = { program: program(), capabilities: capabilities() }
-  // Whatever the codec makes on first use, it makes now.
-  decodeFromOptimizer(encodeMessage({ type: 'flush' }))
-  const connection = new Connection<FromOptimizer, FromNotifier>(await open(where), decodeFromOptimizer)
-  let group: FanotifyGroup
-  try {
-    group = new FanotifyGroup()
-  } catch (error) {
-    await connection.send(hello(options)).catch(() => undefined)
-    await sendError(connection, error)
-    await connection.close()
-    throw error
-  }
-  await new Session(connection, {
-    program: options.program,
-    capabilities: { ...options.capabilities, descriptorErrors: group.reportsDescriptorErrors },
-    group,
-  }).run()
+  // Only now: an optimizer waits for `hello`, and this takes a while.
+  const { runStandAlone } = await import('./stand-alone/run.ts')
+  return await runStandAlone(args, program())
 }
 
 try {
-  await main()
-  process.exit(EXIT.done)
+  process.exit(await main(process.argv.slice(2)))
 } catch (error) {
-  process.stderr.write(`notifier: ${messageOf(error)}\n`)
+  const code = error instanceof CodedError ? ` [${error.code}]` : ''
+  process.stderr.write(`notifier: ${printable(messageOf(error))}${code}\n`)
   process.exit(error instanceof CodedError ? error.exitCode : EXIT.unexpected)
 }

@@ -1,5 +1,8 @@
 /** What a person sees while a command works: log lines, the workload's output and a live line, all on stderr. */
 import type { Log } from '../shared/log.ts'
+import { printable } from '../shared/text.ts'
+
+export { formatBytes, printable } from '../shared/text.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'quiet'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -56,27 +59,6 @@ export class Console implements Log {
     this.endLive()
     this.#stream.write(`${printable(message)}\n`)
   }
-}
-
-/** Control characters of a workload or a file name must not steer the terminal; tab and newline stay. */
-export function printable(text: string): string {
-  return text.replace(
-    /(?![\t\n])\p{Cc}/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-
-/** `12.3 MiB` */
-export function formatBytes(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024
-    unit++
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
 }
 
 export function formatSeconds(seconds: number): string {

@@ -137,8 +137,9 @@ static int RunCommand(pid_t limits_as, const char* root) {
   prctl(PR_SET_NAME, slash ? slash + 1 : words[0]);
   environ = environment.data();
   execvp(words[0], words.data());
-  Report("execvp", errno);
-  return errno == ENOENT ? kExitNotFound : kExitNotExecutable;
+  const int error = errno;
+  Report("execvp", error);
+  return error == ENOENT ? kExitNotFound : kExitNotExecutable;
 }
 
 int main(int count, char** arguments) {

@@ -119,11 +119,19 @@ describe('the life of a notifier', { skip: skipWithoutFanotify() }, () => {
   })
 
   it('ends with status 2 and one sentence when there is no optimizer', () => {
-    for (const args of [[], ['--fd', '0'], ['--fd', 'x'], ['--fd', '3', '--socket', 'x'], ['--what']]) {
+    for (const args of [
+      ['--fd', '0'],
+      ['--fd', 'x'],
+      ['--fd', '3', '--socket', 'x'],
+      ['--fd=3', '--what'],
+    ]) {
       const bin = fileURLToPath(new URL('../../../bin/notifier', import.meta.url))
       const { status, stderr, stdout } = spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8' })
       assert.equal(status, 2, args.join(' '))
-      assert.match(stderr, /^notifier: .*it needs --fd <number> or --socket <path> of a socket to it\n$/)
+      assert.match(
+        stderr,
+        /^notifier: .*write --fd <number> or --socket <path> of a socket to the optimizer \[USAGE\]\n$/,
+      )
       assert.equal(stdout, '')
     }
   })

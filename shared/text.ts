@@ -1,0 +1,22 @@
+/** Text that both programs show to people. */
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+/** `12.3 MiB` */
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
+}
+
+/** Control characters of a workload or a file name must not steer the terminal; tab and newline stay. */
+export function printable(text: string): string {
+  return text.replace(
+    /(?![\t\n])\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { parseCommandLine, type StandAloneRequest } from '../../../notifier/stand-alone/command-line.ts'
+
+function parse(...args: string[]): StandAloneRequest {
+  const request = parseCommandLine(args)
+  assert.ok(!('help' in request))
+  return request
+}
+
+describe('the command line of a stand-alone notifier', () => {
+  it('takes everything after -- as the command, whatever it looks like', () => {
+    const { target } = parse('--reads', '--', 'ls', '--help', '-0', '--', '007')
+    assert.deepEqual(target, { words: ['ls', '--help', '-0', '--', '007'], root: undefined })
+  })
+
+  it('needs no --: the first word that is no option begins the command', () => {
+    const { target, output } = parse('-o', 'x', 'ls', '-o', 'y', '--version')
+    assert.deepEqual(target, { words: ['ls', '-o', 'y', '--version'], root: undefined })
+    assert.match(output ?? '', /\/x$/)
+  })
+
+  it('has sensible values for what is not given', () => {
+    const { format, zero, output, summary, reads, mounts, failOnLoss } = parse('ls')
+    assert.deepEqual(
+      { format, zero, output, summary, reads, mounts, failOnLoss },
+      {
+        format: 'text',
+        zero: false,
+        output: undefined,
+        summary: false,
+        reads: false,
+        mounts: [],
+        failOnLoss: false,
+      },
+    )
+  })
+
+  it('takes -0 for paths, and lists of --mount and --exclude', () => {
+    const { format, zero, mounts, filter } = parse(
+      '-0',
+      '--mount',
+      '/a',
+      '--mount',
+      '/b',
+      '--exclude',
+      'x',
+      'ls',
+    )
+    assert.deepEqual([format, zero, mounts.map(String)], ['paths', true, ['/a', '/b']])
+    assert.deepEqual([filter(Buffer.from('/x')), filter(Buffer.from('/y'))], [false, true])
+  })
+
+  it('takes - as stdout, in every spelling', () => {
+    for (const args of [['-o', '-'], ['--output', '-'], ['--output=-'], ['-o-']]) {
+      const { output, target } = parse(...args, '--', 'ls')
+      assert.deepEqual([output, target], ['-', { words: ['ls'], root: undefined }], args.join(' '))
+    }
+  })
+
+  it('takes a process instead of a command', () => {
+    assert.deepEqual(parse('--pid', '42').target, { pid: 42 })
+  })
+
+  it('shows help, which says what it is for and how to begin', () => {
+    const answer = parseCommandLine(['--help'])
+    assert.ok('help' in answer)
+    for (const part of [
+      'Runs a command and lists the files that it reads',
+      'sudo notifier --',
+      '--summary',
+      'Examples:',
+    ])
+      assert.ok(answer.help.includes(part), part)
+  })
+
+  const refused: [args: string[], pattern: RegExp][] = [
+    [[], /name a command/],
+    [['--wat', 'ls'], /wat/],
+    [['--format', 'xml', 'ls'], /xml.*text/],
+    [['-0', '--format', 'json', 'ls'], /-0 is for --format paths/],
+    [['--summary', '--format', 'record', 'ls'], /--output/],
+    [['--summary', '-0', 'ls'], /--output/],
+    [['--output', '', 'ls'], /name a file/],
+    [['--pid', '1', 'ls'], /either --pid or a command/],
+    [['--pid', 'x'], /number of a process/],
+    [['--pid', '0'], /number of a process/],
+    [['--pid', '1', '--root', '/'], /--root is for a command/],
+    [['--root', '/no/such', 'ls'], /--root \/no\/such: ENOENT/],
+    [['--root', '/etc/passwd', 'ls'], /not a directory/],
+    [['--on-loss', 'cry', 'ls'], /cry/],
+  ]
+  for (const [args, pattern] of refused) {
+    it(`refuses ${args.join(' ') || 'nothing'}`, () => {
+      assert.throws(() => parseCommandLine(args), { code: 'USAGE', exitCode: 2, message: pattern })
+    })
+  }
+})
