@@ -2,15 +2,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { it } from 'node:test'
+import { notifierCommandLine } from '../notifier/stand-alone/command-line.ts'
 import { COMMANDS, commandLine } from '../optimizer/command-line.ts'
 
 const FILE = new URL('../../docs/cli.md', import.meta.url)
 
 const HEAD = `# Command line
 
-Made from the program's own help by \`npm run docs\`.
+Made from the programs' own help by \`npm run docs\`.
 
-## Exit codes
+## Exit codes of optimizer
 
 | code | meaning |
 | --- | --- |
@@ -40,12 +41,27 @@ async function help(args: string[]): Promise<string> {
   return text.trim()
 }
 
+async function notifierHelp(): Promise<string> {
+  let text = ''
+  await notifierCommandLine([]).parseAsync(
+    ['--help'],
+    {},
+    (_error: unknown, _argv: unknown, output: string) => {
+      text = output
+    },
+  )
+  return text.trim()
+}
+
 async function document(): Promise<string> {
   const sections = [`## optimizer\n\n\`\`\`\n${await help(['--help'])}\n\`\`\`\n`]
   for (const command of COMMANDS) {
     const name = command.usage.split(' ')[0] as string
     sections.push(`## optimizer ${name}\n\n\`\`\`\n${await help([name, '--help'])}\n\`\`\`\n`)
   }
+  sections.push(
+    `## notifier\n\n[notifier.md](notifier.md) has examples.\n\n\`\`\`\n${await notifierHelp()}\n\`\`\`\n`,
+  )
   return [HEAD, ...sections].join('\n')
 }
 

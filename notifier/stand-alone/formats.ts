@@ -109,6 +109,9 @@ function jsonBytes(name: string, bytes: Buffer): Record<string, string> {
   return isUtf8(bytes) ? text : { ...text, [`${name}Base64`]: bytes.toString('base64') }
 }
 
+/** Counters of what only a run of an image has. */
+const NO_IMAGE_COUNTERS = { outsideLayers: 0, madeAtRunTime: null, copiedUp: 0, byProbe: 0, createLeftOut: 0 }
+
 function recordText(run: RunEnd, files: readonly SeenFile[], program: string): string {
   const header: RecordHeader = {
     schemaVersion: RECORD_SCHEMA_VERSION,
@@ -117,11 +120,12 @@ function recordText(run: RunEnd, files: readonly SeenFile[], program: string): s
     workload: run.identity,
     kernel: release(),
     mark: { kind: 'mount', reason: `the ${run.mounts.length} mounts of process ${run.pid} that hold files` },
-    stop: { rule: run.end.rule, reason: run.end.reason },
+    reads: run.reads,
+    stop: { rule: run.end.rule, reason: run.end.reason, readySeconds: null },
     started: run.started.toISOString(),
     durationSeconds: run.durationSeconds,
     exitStatus: run.exitStatus,
-    counters: { ...run.counters, received: run.counters.sent, outsideLayers: 0 },
+    counters: { ...run.counters, received: run.counters.sent, ...NO_IMAGE_COUNTERS },
     complete: run.missing.length === 0,
     incompleteReasons: run.missing,
   }

@@ -10,6 +10,8 @@ export interface RunStart {
   started: Date
   /** Mounts that are watched, as paths. */
   mounts: Buffer[]
+  /** Whether reading is watched, beside opening. */
+  reads: boolean
 }
 
 /** Known after the last one. */

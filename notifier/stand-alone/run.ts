@@ -97,7 +97,8 @@ class StandAloneRun {
     const prefix = group.useRootOf(target.pid)
     const mounts = await this.#mark()
     const begun = process.hrtime.bigint()
-    const start: RunStart = { identity: target.identity, pid: target.pid, started: new Date(), mounts }
+    const { identity, pid } = target
+    const start: RunStart = { identity, pid, started: new Date(), mounts, reads: request.reads }
     const seen = new SeenFiles(prefix, request.filter, Number(begun / 1000n))
     await output.write(this.#format.begin?.(start) ?? '')
     target.begin()
