@@ -12,16 +12,22 @@ export interface Run extends Cost {
 export interface Measured {
   id: string
   title: string
+  format: string
+  isOurs: boolean
   rounds: Run[]
 }
 
 export interface Report {
-  schemaVersion: 1
+  schemaVersion: 2
   versions: [string, string][]
-  image: ImageFacts
   rounds: number
+  shapes: ShapeReport[]
+}
+
+export interface ShapeReport {
+  image: ImageFacts
   contestants: (Measured & { median: Run })[]
-  /** Peer's median divided by ours. */
+  /** Peer's median divided by ours of the same format. */
   ratios: { id: string; title: string; ratio: Run }[]
 }
 
@@ -39,47 +45,45 @@ const FIGURES = [
   { key: 'clientCpuSeconds', title: 'client CPU s', unit: 1, digits: 2 },
   { key: 'daemonCpuSeconds', title: 'containerd CPU s', unit: 1, digits: 2 },
   { key: 'peakRssBytes', title: 'client peak RSS MiB', unit: 1024 ** 2, digits: 0 },
+  { key: 'spoolBytes', title: 'spool peak MB', unit: 1e6, digits: 0 },
   { key: 'outputBytes', title: 'output MB', unit: 1e6, digits: 2 },
 ] as const
 
 type Key = (typeof FIGURES)[number]['key']
 
-export function makeReport(options: {
-  versions: [string, string][]
-  image: ImageFacts
-  ours: Measured
-  peers: Measured[]
-}): Report {
-  const { versions, image, ours, peers } = options
-  const base = medianRun(ours.rounds)
-  return {
-    schemaVersion: 1,
-    versions,
-    image,
-    rounds: ours.rounds.length,
-    contestants: [ours, ...peers].map((measured) => ({ ...measured, median: medianRun(measured.rounds) })),
-    ratios: peers.map(({ id, title, rounds }) => {
-      const median = medianRun(rounds)
-      return { id, title, ratio: figuresBy((key) => median[key] / base[key]) }
-    }),
-  }
+export function shapeReport(image: ImageFacts, measured: Measured[]): ShapeReport {
+  const contestants = measured.map((one) => ({ ...one, median: medianRun(one.rounds) }))
+  const ratios = contestants.flatMap(({ id, title, format, isOurs, median }) => {
+    const base = contestants.find((other) => other.isOurs && other.format === format)
+    if (isOurs || base === undefined) return []
+    return [{ id, title, ratio: figuresBy((key) => median[key] / base.median[key]) }]
+  })
+  return { image, contestants, ratios }
 }
 
-export function formatReport({ versions, image, rounds, contestants, ratios }: Report): string {
-  const { name, layers, compressedBytes, uncompressedBytes, entries } = image
-  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
-  const head = ['', ...FIGURES.map(({ title }) => title)]
-  return `${[
-    ...versions.map(([what, version]) => `${`${what}:`.padEnd(11)} ${version}`),
-    `image:      ${name}: ${layers} layers, ${megabytes(compressedBytes)} compressed, ` +
-      `${megabytes(uncompressedBytes)} uncompressed, ${entries} entries`,
-    `medians of ${rounds} interleaved round${rounds === 1 ? '' : 's'}`,
-    '',
-    ...formatTable(head, [
-      ...contestants.map(({ title, median }) => [title, ...figureCells(median)]),
-      ...ratios.map(({ title, ratio }) => [`${title} / optimizer`, ...ratioCells(ratio)]),
-    ]),
-  ].join('\n')}\n`
+export function formatReport({ versions, rounds, shapes }: Report): string {
+  const lines = [
+    ...versions.map(([what, version]) => `${`${what}:`.padEnd(17)} ${version}`),
+    `medians of ${rounds} interleaved round${rounds === 1 ? '' : 's'}; × is a peer's figure divided by ours of its format`,
+  ]
+  for (const { image, contestants, ratios } of shapes) {
+    const { name, layers, compressedBytes, uncompressedBytes, entries } = image
+    const head = ['', ...FIGURES.map(({ title }) => title)]
+    lines.push(
+      '',
+      `${name}: ${layers} layer${layers === 1 ? '' : 's'}, ${megabytes(compressedBytes)} compressed, ` +
+        `${megabytes(uncompressedBytes)} uncompressed, ${entries} entries`,
+      ...formatTable(head, [
+        ...contestants.map(({ title, median }) => [title, ...figureCells(median)]),
+        ...ratios.map(({ title, ratio }) => [`× ${title}`, ...ratioCells(ratio)]),
+      ]),
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`
 }
 
 function figureCells(run: Run): string[] {
@@ -87,7 +91,9 @@ function figureCells(run: Run): string[] {
 }
 
 function ratioCells(ratio: Run): string[] {
-  return FIGURES.map(({ key }) => `${ratio[key].toFixed(key === 'outputBytes' ? 3 : 2)} ×`)
+  return FIGURES.map(({ key }) =>
+    Number.isFinite(ratio[key]) ? ratio[key].toFixed(key === 'outputBytes' ? 3 : 2) : '–',
+  )
 }
 
 /** Each figure's own median: no round has to be the middle one in all of them. */

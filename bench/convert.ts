@@ -1,66 +1,95 @@
 /**
- * The conversion side by side with Debian's `ctr-remote image convert`, in one run, on one image, in one private
- * containerd: docs/benchmarks.md says what is measured and why so.
+ * The conversion side by side with Debian's `ctr-remote image convert`, in one run, on one image at a time, in one
+ * private containerd: docs/benchmarks.md says what is measured and why so.
  *
- *   npm run --silent bench -- [--rounds 3] [--image large|web] [--json]
+ *   npm run --silent bench -- [--rounds 3] [--shape NAME]... [--contestant NAME]... [--scale 1] [--json]
  *
- * stdout is the table, stderr the progress.
+ * Shapes: mixed, small-files, one-file; web, for a quick look. stdout is the table, stderr the progress.
  */
 import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
 import type { OptimizeResult } from '../optimizer/result.ts'
 import { CodedError, messageOf, UsageError } from '../shared/errors.ts'
-import { roundsOf, runBench, say } from './command.ts'
-import { type Contestant, OURS, PEERS } from './contestants.ts'
+import { chosen, roundsOf, runBench, say } from './command.ts'
+import { CONTESTANT_IDS, type Contestant, contestants } from './contestants.ts'
 import {
   formatReport,
   type ImageFacts,
   type Measured,
-  makeReport,
   type Report,
   type Run,
+  type ShapeReport,
+  shapeReport,
 } from './convert-report.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, versionOf } from './machine.ts'
 import { measure } from './measure.ts'
+import { findNewerPeer } from './newer-peer.ts'
 import { type PrivateContainerd, startPrivateContainerd } from './sample/private-containerd.ts'
 import { importImage } from './sample/run-image.ts'
-import { buildSampleImage, type SampleKind } from './sample/sample-image.ts'
+import { buildSampleImage, type SampleImage } from './sample/sample-image.ts'
+import { buildSyntheticImage } from './sample/synthetic-image.ts'
 import { rotated, sum } from './statistics.ts'
 import { layerSizes, listBlobs, removeImage } from './stored-image.ts'
 
+const SHAPES = ['mixed', 'small-files', 'one-file', 'web'] as const
+type Shape = (typeof SHAPES)[number]
+
 interface Options {
   rounds: number
-  kind: SampleKind
+  shapes: Shape[]
+  contestants: string[]
+  scale: number
   json: boolean
 }
 
 const execute = promisify(execFile)
 
 function readOptions(): Options {
-  const { rounds, image, json } = parseOptions()
-  if (image !== 'large' && image !== 'web')
-    throw new UsageError('IMAGE_INVALID', `--image ${image}: give large or web`)
-  return { rounds: roundsOf(rounds), kind: image, json }
-}
-
-function parseOptions(): { rounds: string; image: string; json: boolean } {
+  const options = {
+    rounds: { type: 'string', default: '3' },
+    shape: { type: 'string', multiple: true },
+    contestant: { type: 'string', multiple: true },
+    scale: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  } as const
   try {
-    return parseArgs({
-      options: {
-        rounds: { type: 'string', default: '3' },
-        image: { type: 'string', default: 'large' },
-        json: { type: 'boolean', default: false },
-      },
-    }).values
+    const { rounds, shape, contestant, scale, json } = parseArgs({ options }).values
+    if (!(Number(scale) > 0 && Number(scale) <= 1))
+      throw new UsageError('SCALE_INVALID', `--scale ${scale}: give a number above 0, at most 1`)
+    return {
+      rounds: roundsOf(rounds),
+      shapes: chosen('shape', shape ?? ['mixed', 'small-files', 'one-file'], SHAPES),
+      contestants: chosen('contestant', contestant, CONTESTANT_IDS),
+      scale: Number(scale),
+      json,
+    }
   } catch (cause) {
+    if (cause instanceof CodedError) throw cause
     throw new UsageError('OPTION_UNKNOWN', messageOf(cause), { cause })
   }
 }
 
-async function compare({ rounds, kind }: Options, signal: AbortSignal): Promise<Report> {
+async function compare(options: Options, signal: AbortSignal): Promise<Report> {
+  const { rounds, shapes } = options
+  const wantsNewer = options.contestants.some((id) => id.startsWith('newer'))
+  const newer = wantsNewer ? await findNewerPeer(signal) : null
   const versions = await describeMachine()
-  const sample = await buildSampleImage({ kind, log: { debug() {}, info: say, warn: say }, signal })
+  if (newer !== null) versions.push(['newer ctr-remote', await versionOf(newer, 'stargz-snapshotter')])
+  // Ours always runs: it also says what the image is, and what the others' figures are divided by.
+  const entrants = contestants(newer).filter(({ id }) => id === 'ours' || options.contestants.includes(id))
+  const reports: ShapeReport[] = []
+  for (const shape of shapes) reports.push(await compareShape(shape, entrants, options, signal))
+  return { schemaVersion: 2, versions, rounds, shapes: reports }
+}
+
+async function compareShape(
+  shape: Shape,
+  entrants: Contestant[],
+  { rounds, scale }: Options,
+  signal: AbortSignal,
+): Promise<ShapeReport> {
+  const sample = await buildShape(shape, scale, signal)
   say('starting a private containerd')
   const daemon = await startPrivateContainerd()
   try {
@@ -68,21 +97,30 @@ async function compare({ rounds, kind }: Options, signal: AbortSignal): Promise<
     say(`importing ${sample.name}`)
     await importImage(daemon, sample, signal)
     const arena = new Arena(daemon, sample.name, signal)
-    const ours: Measured = { id: OURS.id, title: OURS.title, rounds: [] }
-    const peers: Measured[] = PEERS.map(({ id, title }) => ({ id, title, rounds: [] }))
-    const everyone = [OURS, ...PEERS].map((contestant, index) => ({
-      contestant,
-      measured: index === 0 ? ours : (peers[index - 1] as Measured),
-    }))
+    const everyone = entrants.map((contestant) => {
+      const { id, title, format, isOurs } = contestant
+      const measured: Measured = { id, title, format, isOurs, rounds: [] }
+      return { contestant, measured }
+    })
     for (let round = 0; round < rounds; round++) {
       for (const { contestant, measured } of rotated(everyone, round))
-        measured.rounds.push(await arena.run(contestant, `round ${round + 1} of ${rounds}`))
+        measured.rounds.push(await arena.run(contestant, `${shape}: round ${round + 1} of ${rounds}`))
     }
-    return makeReport({ versions, image: await arena.describeImage(), ours, peers })
+    return shapeReport(
+      await arena.describeImage(),
+      everyone.map(({ measured }) => measured),
+    )
   } finally {
     say('removing the private containerd')
     await daemon.stop()
   }
+}
+
+async function buildShape(shape: Shape, scale: number, signal: AbortSignal): Promise<SampleImage> {
+  const context = { log: { debug() {}, info: say, warn: say }, signal }
+  if (shape === 'small-files' || shape === 'one-file')
+    return await buildSyntheticImage({ kind: shape, scale, ...context })
+  return await buildSampleImage({ kind: shape === 'mixed' ? 'large' : 'web', ...context })
 }
 
 /** One image in one containerd, which every run finds as the first one did. */
@@ -111,7 +149,7 @@ class Arena {
       daemonPid: daemon.pid,
       signal: this.#signal,
     })
-    if (contestant === OURS) this.#result = JSON.parse(output) as OptimizeResult
+    if (contestant.id === 'ours') this.#result = JSON.parse(output) as OptimizeResult
     const outputBytes = await this.#sizeOfNewLayers(target, before)
     await this.#remove(target, before)
     say(`${round}: ${contestant.title}: ${formatSeconds(cost.wallSeconds)}`)

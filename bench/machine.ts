@@ -44,7 +44,7 @@ async function optimizerVersion(): Promise<string> {
  * The Debian version of a command, by the changelog beside it: that is there whether the package is installed or
  * unpacked by bin/setup. Else what the command says of itself, which for ctr-remote is its library's version.
  */
-async function versionOf(command: string, debianPackage: string): Promise<string> {
+export async function versionOf(command: string, debianPackage: string): Promise<string> {
   const { stdout: path } = await execute('sh', ['-c', 'readlink -f "$(command -v "$0")"', command])
   const version = await debianVersion(join(dirname(path.trim()), '..', 'share'), debianPackage)
   if (version !== undefined) return version

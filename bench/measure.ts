@@ -1,10 +1,13 @@
 /** One measured command: what it cost its own processes, and what it cost the daemon it talks to. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { CodedError, PreconditionError, systemCodeOf } from '../shared/errors.ts'
+import { TemporaryFiles } from './temporary-files.ts'
 
 export interface Cost {
   wallSeconds: number
@@ -14,6 +17,8 @@ export interface Cost {
   daemonCpuSeconds: number
   /** Of the command's largest process, ru_maxrss of getrusage(2). */
   peakRssBytes: number
+  /** Disk that its temporary files took at the most. */
+  spoolBytes: number
 }
 
 /** The kernel's unit in /proc/<pid>/stat: USER_HZ, 100 on every architecture Node runs on. */
@@ -59,26 +64,30 @@ export async function measure(
   const { daemonPid, signal } = options
   signal.throwIfAborted()
   const daemonBefore = await cpuSecondsOf(daemonPid)
-  const { usage, output } = await runWrapped(command, signal)
-  const daemonCpuSeconds = (await cpuSecondsOf(daemonPid)) - daemonBefore
-  const { wallSeconds, cpuSeconds, maxRssKib } = usage
-  return {
-    cost: {
-      wallSeconds,
-      clientCpuSeconds: cpuSeconds,
-      daemonCpuSeconds,
-      peakRssBytes: maxRssKib * 1024,
-    },
-    output,
+  const folder = await mkdtemp(join(tmpdir(), 'hl-bench-'))
+  try {
+    const { usage, output, spoolBytes } = await runWrapped(command, folder, signal)
+    const daemonCpuSeconds = (await cpuSecondsOf(daemonPid)) - daemonBefore
+    const { wallSeconds, cpuSeconds: clientCpuSeconds, maxRssKib } = usage
+    const peakRssBytes = maxRssKib * 1024
+    return { cost: { wallSeconds, clientCpuSeconds, daemonCpuSeconds, peakRssBytes, spoolBytes }, output }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function runWrapped(command: string[], signal: AbortSignal): Promise<{ usage: Usage; output: string }> {
+async function runWrapped(
+  command: string[],
+  temporaryFolder: string,
+  signal: AbortSignal,
+): Promise<{ usage: Usage; output: string; spoolBytes: number }> {
   // Its own process group: at an interruption we tell it once, wait for it, and only then take the daemon away.
   const child = spawn('python3', ['-c', WRAPPER, ...command], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
+    env: { ...process.env, TMPDIR: temporaryFolder },
   })
+  const files = new TemporaryFiles(temporaryFolder, child.pid ?? 0)
   const interrupt = () => {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
   }
@@ -96,11 +105,12 @@ async function runWrapped(command: string[], signal: AbortSignal): Promise<{ usa
     ])
     signal.throwIfAborted()
     const usage = figures === '' ? null : (JSON.parse(figures) as Usage)
-    if (usage?.status === 0) return { usage, output }
+    if (usage?.status === 0) return { usage, output, spoolBytes: files.peakBytes }
     const end = errors.trim().split('\n').slice(-5).join('\n')
     const message = `${command.join(' ')} ended with ${usage?.status ?? 'no status'}:\n${end}`
     throw new CodedError('COMMAND_FAILED', message)
   } finally {
+    files.stop()
     signal.removeEventListener('abort', interrupt)
   }
 }

@@ -22,6 +22,7 @@ export const START_ROWS: StartRow[] = [
   peer('ctr-remote', 'ctr-remote, eStargz', []),
   peer('ctr-remote-zstd', 'ctr-remote, zstd:chunked', ['--zstdchunked']),
   ours('optimizer', 'optimizer, eStargz', ['--period', PERIOD_SECONDS]),
+  ours('optimizer-zstd', 'optimizer, zstd:chunked', ['--period', PERIOD_SECONDS, '--zstdchunked']),
 ]
 
 function ours(id: string, title: string, options: string[]): StartRow {

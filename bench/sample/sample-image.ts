@@ -87,7 +87,7 @@ const RECIPES: Record<SampleKind, Recipe> = {
 
 /** The app's folder among the sources: it is no TypeScript, so no build copies it. */
 const APP_FOLDER = fileURLToPath(new URL('../../../bench/sample/app', import.meta.url))
-const CREATED = new Date(Date.UTC(2024, 0, 1)).toISOString()
+export const CREATED = new Date(Date.UTC(2024, 0, 1)).toISOString()
 
 /**
  * The sample image of a kind, from the cache or built now: seconds to a minute, and one download.
@@ -179,7 +179,7 @@ async function fingerprint(recipe: Recipe): Promise<string> {
   return hash.digest('hex').slice(0, 12)
 }
 
-function cacheFolder(): string {
+export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hotlayer')
 }
 

@@ -19,7 +19,10 @@ const COLD_FILE_BYTES = 2_000_000
 const WORKLOAD = { Entrypoint: ['busybox', 'sha256sum', '/data/hot'] }
 const skip = skipWithoutContainerd() || (process.env.CI ? false : lackOfSnapshotter())
 
-const FORMATS = [{ format: 'eStargz', options: [] as string[] }]
+const FORMATS = [
+  { format: 'eStargz', tag: 'estargz', options: [] },
+  { format: 'zstd:chunked', tag: 'zstdchunked', options: ['--zstdchunked'] },
+]
 
 describe('an optimized image, pulled lazily', { skip }, () => {
   let bench: OptimizerBench
@@ -40,7 +43,7 @@ describe('an optimized image, pulled lazily', { skip }, () => {
     await bench?.close()
   })
 
-  for (const { format, options } of FORMATS)
+  for (const { format, tag, options } of FORMATS)
     describe(`as ${format}`, () => {
       let layers: LayerResult[]
       let output: string
@@ -48,7 +51,7 @@ describe('an optimized image, pulled lazily', { skip }, () => {
       let wireBytes: number
 
       before(async () => {
-        const name = `lazy:${format.toLowerCase()}`
+        const name = `lazy:${tag}`
         const target = `docker.io/library/${name}`
         layers = (await bench.optimize(SOURCE, target, ['--period', '10s', ...options])).layers
         await push(bench.containerd.daemon, target, `127.0.0.1:${registry.port}/${name}`)
