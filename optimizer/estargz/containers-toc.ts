@@ -50,10 +50,13 @@ const TYPES: Record<string, ContainersEntry['type']> = {
   [FLAG.fifo]: 'fifo',
 }
 
+/** Passed over by containers/storage (1.57) when it pulls in parts; a hard link to one ends the pull. */
+const LOST: ReadonlySet<ContainersEntry['type']> = new Set(['char', 'block', 'fifo'])
+
 /**
  * @param header all header blocks of an entry, extension records included
- * @returns also whether the entry says exactly what the header says: JSON has no bytes that are not UTF-8, RFC 3339
- * has no far years
+ * @returns also whether a reader in parts ends with what the header says: JSON has no bytes that are not UTF-8,
+ * RFC 3339 has no far years, and containers/storage makes no devices and pipes
  */
 export function containersEntry(header: Buffer): { entry: ContainersEntry; isExact: boolean } {
   const { block, extensions } = takeApart(header)
@@ -67,6 +70,7 @@ export function containersEntry(header: Buffer): { entry: ContainersEntry; isExa
   if (xattrs.length > 0) entry.xattrs = encodeXattrs(xattrs)
   const isExact =
     TYPES[extended.flag] !== undefined &&
+    !LOST.has(entry.type) &&
     isText(extended.name, name) &&
     isText(extended.linkName, linkName) &&
     Object.values(times).every((time) => time !== undefined) &&

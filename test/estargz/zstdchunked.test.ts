@@ -11,7 +11,7 @@ import { DIALECTS, type FramePosition } from '../../optimizer/estargz/zstd-foote
 import { readTarSplit } from '../../optimizer/estargz/zstdchunked-reader.ts'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
 import { anyTar } from '../helpers/tar-arbitrary.ts'
-import { dir, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
+import { device, dir, fifo, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
 import {
   type ConvertedTar,
   type ConvertTarOptions,
@@ -131,7 +131,7 @@ describe('A zstd:chunked blob', () => {
           async ({ tar }, chunkBytes) => {
             const paths = indexTar(tar).entries.map(({ path }) => path)
             const prioritized = paths.filter((_, index) => index % 3 === 1)
-            const made = await converted(tar, { pool, chunkBytes, prioritized, prefetchLevel: 19 })
+            const made = await converted(tar, { pool, chunkBytes, prioritized, prefetchLevel: 9 })
             assert.deepEqual(wholeEntries(made.tar), wholeEntries(tar))
             assert.equal(indexTar(made.tar).notes.formatEntries, hasLandmark ? 1 : 0)
             assert.deepEqual(made.tar.subarray(-1024), Buffer.alloc(1024))
@@ -154,7 +154,7 @@ describe('A zstd:chunked blob', () => {
         ),
       )
       const tar = tarOf([file('large', randomBytes(5_000_000)), ...items])
-      const options = { chunkBytes: 1_000_000, prioritized: ['f7', 'f3'], prefetchLevel: 19 }
+      const options = { chunkBytes: 1_000_000, prioritized: ['f7', 'f3'], prefetchLevel: 9 }
       const [one, ...others] = await Promise.all(
         [1, 2, 3].map((workers) => converted(tar, { ...options, workers })),
       )
@@ -165,7 +165,7 @@ describe('A zstd:chunked blob', () => {
       const text = readFileSync('package-lock.json')
       const tar = tarOf([file('cold', text), file('hot', text), file('last', 'x')])
       const [plain, best] = await Promise.all(
-        [{}, { prefetchLevel: 19 }].map((level) => converted(tar, { prioritized: ['hot'], ...level })),
+        [{}, { prefetchLevel: 9 }].map((level) => converted(tar, { prioritized: ['hot'], ...level })),
       )
       const sizes = (made: ConvertedTar | undefined) =>
         Object.fromEntries(
@@ -280,6 +280,12 @@ describe('The containers dialect', () => {
     assert.deepEqual(made.annotations, {})
     assert.equal(made.toc.frames?.tarSplit, undefined)
     assert.equal((await verifyContents(readerOf(made.blob), made.toc)).size, 2)
+  })
+
+  it('of a layer with devices or pipes has none either: its readers make none of these', async () => {
+    for (const item of [fifo('pipe'), device('null', 1, 3)]) {
+      assert.deepEqual((await converted(tarOf([item]))).annotations, {})
+    }
   })
 })
 

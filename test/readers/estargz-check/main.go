@@ -1,4 +1,4 @@
-// Reads an eStargz blob with the library that lazily pulling snapshotters use: opens it, verifies the TOC against a
+// Reads a blob of eStargz or zstd:chunked with the library that lazily pulling snapshotters use: opens it, verifies the TOC against a
 // digest and every chunk against the TOC, reads every file, and prints what it found as a JSON array.
 //
 //	estargz-check BLOB TOC-DIGEST
@@ -13,6 +13,7 @@ import (
 	"sort"
 
 	"github.com/containerd/stargz-snapshotter/estargz"
+	"github.com/containerd/stargz-snapshotter/estargz/zstdchunked"
 	digest "github.com/opencontainers/go-digest"
 )
 
@@ -64,7 +65,7 @@ func check(path, tocDigest string) ([]found, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := estargz.Open(io.NewSectionReader(file, 0, info.Size()))
+	reader, err := estargz.Open(io.NewSectionReader(file, 0, info.Size()), estargz.WithDecompressors(new(zstdchunked.Decompressor)))
 	if err != nil {
 		return nil, err
 	}
