@@ -50,6 +50,8 @@ export class OciLayout {
       signal: this.#signal,
     })
     const ended = once(tar, 'close')
+    // At an interruption the pipeline below may be the later one to fail; it is the one that is waited for first.
+    ended.catch(() => {})
     const diff = createHash('sha256')
     const blob = createHash('sha256')
     const temporary = join(this.#folder, randomUUID())
