@@ -34,7 +34,7 @@ import { START_ROWS, type StartRow } from './start-rows.ts'
 import { rotated } from './statistics.ts'
 
 /** What each image's workload says. */
-const WORDS = { small: '200 OK\n', interpreter: '200 OK\n', compiler: 'compiled\n' } as const
+const WORDS = { small: '200 OK\n', interpreter: '200 OK\n', compiler: '42\n' } as const
 const LINKS = {
   slow: { title: '100 Mbit/s, 20 ms round trip', speed: { bitsPerSecond: 100e6, roundTripMs: 20 } },
   loopback: { title: 'loopback', speed: null },

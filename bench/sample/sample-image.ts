@@ -78,7 +78,7 @@ const RECIPES: Record<SampleKind, Recipe> = {
     run: {
       Entrypoint: ['sh', '-c'],
       Cmd: [
-        'echo \'#include <iostream>\nint main() { std::cout << "compiled\\n"; }\' >a.cc && g++ -O2 a.cc && ./a.out',
+        "printf '%s\\n' '#include <iostream>' 'int main() { std::cout << 42 << std::endl; }' >a.cc && g++ -O2 a.cc && ./a.out",
       ],
       WorkingDir: '/tmp',
     },
