@@ -9,7 +9,7 @@
 import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
-import type { OptimizeResult } from '../optimizer/result.ts'
+import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, messageOf, UsageError } from '../shared/errors.ts'
 import { chosen, roundsOf, runBench, say } from './command.ts'
 import { CONTESTANT_IDS, type Contestant, contestants } from './contestants.ts'
@@ -130,7 +130,7 @@ class Arena {
   readonly #signal: AbortSignal
   #runs = 0
   /** What our program says of the image it converted. */
-  #result: OptimizeResult | null = null
+  #result: ConversionResult | null = null
 
   constructor(daemon: PrivateContainerd, source: string, signal: AbortSignal) {
     this.#daemon = daemon
@@ -149,7 +149,7 @@ class Arena {
       daemonPid: daemon.pid,
       signal: this.#signal,
     })
-    if (contestant.id === 'ours') this.#result = JSON.parse(output) as OptimizeResult
+    if (contestant.id === 'ours') this.#result = JSON.parse(output) as ConversionResult
     const outputBytes = await this.#sizeOfNewLayers(target, before)
     await this.#remove(target, before)
     say(`${round}: ${contestant.title}: ${formatSeconds(cost.wallSeconds)}`)

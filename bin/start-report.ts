@@ -1,9 +1,9 @@
 /** What `npm start` tells a newcomer at the end. */
 import { formatBytes, formatSeconds } from '../optimizer/console.ts'
-import type { LayerResult, OptimizeResult } from '../optimizer/result.ts'
+import type { ConversionResult, LayerResult } from '../optimizer/result.ts'
 import { formatTable } from '../optimizer/table.ts'
 
-export function formatReport(result: OptimizeResult, layerTitles: string[]): string {
+export function formatReport(result: ConversionResult, layerTitles: string[]): string {
   return `${[
     title('The layers'),
     ...layerTable(result.layers, layerTitles),

@@ -16,7 +16,7 @@ import {
   runAndAsk,
 } from '../bench/sample/run-image.ts'
 import { buildSampleImage, type SampleImage } from '../bench/sample/sample-image.ts'
-import type { OptimizeResult } from '../optimizer/result.ts'
+import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, EXIT, InterruptedError } from '../shared/errors.ts'
 import { formatReport } from './start-report.ts'
 
@@ -65,7 +65,7 @@ async function optimizeAndAsk(
   image: SampleImage,
   target: string,
   signal: AbortSignal,
-): Promise<{ result: OptimizeResult; page: string }> {
+): Promise<{ result: ConversionResult; page: string }> {
   const port = await findFreePort()
   const optimizing = new AbortController()
   const asking = askUntilAnswered(port, AbortSignal.any([signal, optimizing.signal]))
@@ -85,7 +85,7 @@ async function optimizeAndAsk(
   return { result, page: await asking }
 }
 
-async function optimize(args: string[], signal: AbortSignal): Promise<OptimizeResult> {
+async function optimize(args: string[], signal: AbortSignal): Promise<ConversionResult> {
   say(`running: optimizer ${args.join(' ')}`)
   // Its own process group: at a Ctrl-C it is told once, by us, and undoes what it has done before we go on.
   const child = spawn(process.execPath, [OPTIMIZER, ...args], {
@@ -99,7 +99,7 @@ async function optimize(args: string[], signal: AbortSignal): Promise<OptimizeRe
   signal.throwIfAborted()
   if (status !== 0)
     throw new CodedError('OPTIMIZER_FAILED', `the optimizer ended with ${killedBy ?? status}, see above`)
-  return JSON.parse(output) as OptimizeResult
+  return JSON.parse(output) as ConversionResult
 }
 
 function say(message: string): void {

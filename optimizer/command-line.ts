@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../shared/errors.ts'
 import { cleanCommand } from './commands/clean.ts'
 import type { Arguments, Command } from './commands/command.ts'
+import { convertCommand } from './commands/convert.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { recordCommand } from './commands/record.ts'
@@ -10,6 +11,7 @@ import { verifyCommand } from './commands/verify.ts'
 
 export const COMMANDS: readonly Command[] = [
   optimizeCommand,
+  convertCommand,
   recordCommand,
   inspectCommand,
   verifyCommand,
@@ -41,7 +43,7 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     .help()
     .alias('help', 'h')
     .strict()
-    .demandCommand(1, 'name a command: optimize, record, inspect, verify or clean')
+    .demandCommand(1, 'name a command: optimize, convert, record, inspect, verify or clean')
     .recommendCommands()
     .wrap(110)
     .epilogue(EXIT_CODES)

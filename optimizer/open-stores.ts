@@ -1,10 +1,14 @@
 /** From where an image is said to be to the stores that hold it. */
+
+import type { Log } from '../shared/log.ts'
 import { Containerd } from './containerd/client.ts'
-import { type ImageLocation, nameInStore } from './image/location.ts'
+import { formatLocation, type ImageLocation, nameInStore } from './image/location.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
 import { OciArchive } from './store/oci-archive.ts'
 import { type FileImages, OciLayout } from './store/oci-layout.ts'
 import type { ContentStore, ImageStore } from './store/store.ts'
+import { packageVersion } from './version.ts'
+import { type Run, withRun } from './workload/run.ts'
 
 /** Path of containerd's socket, and a namespace in it. */
 export interface ContainerdPlace {
@@ -17,6 +21,8 @@ export interface OpenStores {
   images: ImageStore
   /** What `images` is asked for, or told to hold. */
   name: string
+  /** As a person writes it. */
+  label: string
 }
 
 /** Opens the stores for reading, and closes them after `body`. */
@@ -32,29 +38,67 @@ export async function withSource<T>(
   }
   const containerd = await Containerd.connect(place.address, place.namespace)
   try {
+    // Nothing is written: no ingest ever bears this name.
     return await body(containerdStores(containerd, location, 'read'))
   } finally {
     containerd.close()
   }
 }
 
-/** @param runId what ingests' refs begin with; nothing is written where none is known to belong to a run */
-export function containerdStores(containerd: Containerd, location: ImageLocation, runId: string): OpenStores {
+/** @param runId what ingests' refs begin with */
+function containerdStores(containerd: Containerd, location: ImageLocation, runId: string): OpenStores {
   return {
     content: new ContainerdContentStore(containerd, runId),
     images: new ContainerdImageStore(containerd),
     name: nameInStore(location),
+    label: formatLocation(location),
   }
 }
 
-/** Closes the files after `body`; what was written for an image that was never put goes then. */
-export async function usingFiles<T>(
+/** A source in the run's containerd; with the target's very store where that is in it too: nothing is copied then. */
+export function sourceBeside(to: OpenStores, run: Run, location: ImageLocation): OpenStores {
+  const own = containerdStores(run.containerd, location, run.id)
+  return to.content instanceof ContainerdContentStore ? { ...own, content: to.content } : own
+}
+
+/** A run in containerd: whatever is written in it is under its lease. */
+export async function withContainerdRun<T>(
+  place: ContainerdPlace,
+  snapshotter: string,
+  log: Log,
+  body: (run: Run) => Promise<T>,
+): Promise<T> {
+  const containerd = await Containerd.connect(place.address, place.namespace)
+  try {
+    const { version } = packageVersion()
+    return await withRun({ containerd, version, snapshotter, log }, body)
+  } finally {
+    containerd.close()
+  }
+}
+
+/** Opens the target, in containerd within `run`; what was written for an image that was never put goes at the end. */
+export async function withTarget<T>(
+  location: ImageLocation,
+  run: Run | null,
+  body: (stores: OpenStores) => Promise<T>,
+): Promise<T> {
+  if (location.kind !== 'containerd') {
+    const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForWriting(location.path)
+    return await usingFiles(opened, location, body)
+  }
+  if (run === null) throw new Error('a target in containerd needs a run')
+  return await body(containerdStores(run.containerd, location, run.id))
+}
+
+async function usingFiles<T>(
   opened: FileImages,
   location: ImageLocation,
   body: (stores: OpenStores) => Promise<T>,
 ): Promise<T> {
+  const { content, images } = opened
   try {
-    return await body({ content: opened.content, images: opened.images, name: nameInStore(location) })
+    return await body({ content, images, name: nameInStore(location), label: formatLocation(location) })
   } finally {
     await opened.close()
   }

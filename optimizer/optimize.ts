@@ -1,35 +1,41 @@
-/** The main job: from a name in containerd to a new name in containerd. The whole story on one screen. */
-import { setImmediate } from 'node:timers/promises'
+/** The main job: from a name in containerd to a new name. The whole story on one screen. */
+import type { Log } from '../shared/log.ts'
 import type { Console } from './console.ts'
-import { Containerd } from './containerd/client.ts'
-import { type ConversionProgress, convertImage } from './convert/image.ts'
-import type { ConversionOptions } from './convert/options.ts'
-import { requireReadableLayer } from './image/manifest.ts'
-import type { Platform } from './image/platform.ts'
-import { withOpenLayers } from './open-layers.ts'
-import { prioritizedFiles } from './record/prioritized-files.ts'
+import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts'
+import type { ImageLocation } from './image/location.ts'
+import { formatPlatform } from './image/platform.ts'
+import { meantFor, type OrderOf, orderWithoutRun, recordedOrder } from './image-order.ts'
+import {
+  type ContainerdPlace,
+  type OpenStores,
+  sourceBeside,
+  withContainerdRun,
+  withTarget,
+} from './open-stores.ts'
+import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
 import { recordImage } from './record-image.ts'
-import { concludeRecord, type RecordingOptions, requireWorkloadPlatform } from './recording.ts'
-import { type OptimizeResult, optimizeResult } from './result.ts'
+import { concludeRecord, type RecordingOptions } from './recording.ts'
+import { type ConversionResult, conversionResult } from './result.ts'
 import { Stages } from './stages.ts'
-import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
-import { requireLayers, resolveImage } from './store/resolve.ts'
-import { packageVersion } from './version.ts'
+import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
-import { type Run, withRun } from './workload/run.ts'
+import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
+import { choosePlatformToRun, requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface OptimizeRequest {
-  source: string
-  target: string
-  containerd: { address: string; namespace: string }
-  platform: Platform
+  source: Extract<ImageLocation, { kind: 'containerd' }>
+  target: ImageLocation
+  containerd: ContainerdPlace
+  platforms: PlatformSelection
   snapshotter: string
-  /** null: convert in source order without running anything. */
+  /** null: nothing is run. */
   workload: WorkloadOptions | null
   recording: RecordingOptions
-  conversion: ConversionOptions
+  /** What comes first where nothing is run. */
+  given: GivenSources
+  output: OutputOptions
 }
 
 export interface OptimizeContext {
@@ -39,83 +45,64 @@ export interface OptimizeContext {
 }
 
 /** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
-export async function optimize(request: OptimizeRequest, context: OptimizeContext): Promise<OptimizeResult> {
-  const { console: log } = context
-  if (request.workload !== null) {
-    requirePrivilege()
-    requireWorkloadPlatform(request.platform)
-  }
-  const containerd = await Containerd.connect(request.containerd.address, request.containerd.namespace)
-  try {
-    const { version } = packageVersion()
-    const { snapshotter } = request
-    return await withRun({ containerd, version, snapshotter, log }, (run) =>
-      optimizeIn(run, request, context),
-    )
-  } finally {
-    containerd.close()
-  }
+export async function optimize(
+  request: OptimizeRequest,
+  context: OptimizeContext,
+): Promise<ConversionResult> {
+  if (request.workload !== null) requirePrivilege()
+  // One platform is known to be one that this machine cannot run before its containerd is even asked.
+  const [only, ...others] = request.platforms === 'all' ? [] : request.platforms
+  if (
+    request.workload !== null &&
+    only !== undefined &&
+    others.length === 0 &&
+    request.given.records.length === 0
+  )
+    requireWorkloadPlatform(only)
+  const { containerd, snapshotter, target } = request
+  return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
+    withTarget(target, run, (to) => optimizeIn(run, to, request, context)),
+  )
 }
 
 async function optimizeIn(
   run: Run,
+  to: OpenStores,
   request: OptimizeRequest,
   context: OptimizeContext,
-): Promise<OptimizeResult> {
-  const stages = new Stages(context.console)
-  const content = new ContainerdContentStore(run.containerd, run.id)
-  const images = new ContainerdImageStore(run.containerd)
-
-  const image = await stages.run('resolve', request.source, () =>
-    resolveImage(images, content, request.source, request.platform),
-  )
-  for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
-  await requireLayers(content, image)
-  const others = (image.index?.manifests.length ?? 1) - 1
-  if (others > 0)
-    context.console.info(
-      `the result leaves out ${others} other manifests of the index (platforms, attestations)`,
-    )
+): Promise<ConversionResult> {
+  const { console: log } = context
+  const { given, output, workload, recording } = request
+  const running = { ...context, stages: new Stages(log) }
+  const from = sourceBeside(to, run, request.source)
+  const resolved = await resolveWhole(from, request.platforms, output.attestations, running)
+  requireFitRecords(resolved.images.map(meantFor), given, log)
+  const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const workloadRun =
-    request.workload === null ? null : await recordImage(run, image, request.workload, { ...context, stages })
+    workload === null || chosen === null ? null : await recordImage(run, chosen, workload, running)
 
-  return await withOpenLayers({ content, image, signal: context.signal, stages }, async (layers) => {
-    const accesses =
-      workloadRun === null
-        ? null
-        : concludeRecord(workloadRun, image, layers, request.recording, context.console)
-    const { descriptor, manifest } = image
-    const converted = await stages.run('convert', `${layers.length} layers to eStargz`, () =>
-      convertImage({
-        content,
-        source: image,
-        layers,
-        prioritized: prioritizedFiles(accesses?.entries ?? [], descriptor.digest, manifest.layers.length),
-        options: request.conversion,
-        signal: context.signal,
-        onProgress: (progress) => context.console.live(progressText(progress)),
-      }),
-    )
-    context.console.endLive()
-    await stages.run('publish', request.target, async () => {
-      // A signal that has arrived is heard in the event loop alone, the second of these behind it; from here on the
-      // image is there.
-      await setImmediate()
-      await setImmediate()
-      context.signal.throwIfAborted()
-      await images.put({ name: request.target, target: converted.target, labels: {} })
-    })
-    return optimizeResult({
-      source: image,
-      targetName: request.target,
-      record: accesses,
-      converted,
-      stages: stages.times,
-    })
+  const orderOf: OrderOf = (image, layers) =>
+    image === chosen && workloadRun !== null
+      ? recordedOrder(image, concludeRecord(workloadRun, image, layers, recording, log))
+      : orderWithoutRun(image, layers, given, log)
+  const conversion = await convertImages({ from, to, resolved, output, orderOf }, running)
+  return conversionResult({
+    resolved,
+    targetName: to.label,
+    conversion,
+    stages: running.stages.times,
   })
 }
 
-function progressText({ layer, layers, doneBytes, totalBytes }: ConversionProgress): string {
-  const percent = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100)
-  return `converting layer ${layer + 1} of ${layers}: ${percent} %`
+/** The one image that is run: of those without a record that this machine can run. The others are told. */
+function imageToRun(images: readonly ResolvedImage[], given: GivenSources, log: Log): ResolvedImage | null {
+  const open = images.filter((image) => recordsFor(meantFor(image), given).length === 0)
+  const chosen = choosePlatformToRun(open)
+  if (chosen === undefined && open.length === images.length)
+    requireWorkloadPlatform((images[0] as ResolvedImage).platform)
+  for (const { platform } of open.filter((image) => image !== chosen)) {
+    const name = formatPlatform(platform)
+    log.warn(`${name} is not run here: its layers keep their order (--record-in ${name}=FILE gives them one)`)
+  }
+  return chosen ?? null
 }

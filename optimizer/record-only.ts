@@ -7,16 +7,18 @@ import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
 import { indexLayers } from './open-layers.ts'
 import { recordImage } from './record-image.ts'
-import { concludeRecord, type RecordingOptions, requireWorkloadPlatform } from './recording.ts'
+import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
 import { Stages, type StageTime } from './stages.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
-import { requireLayers, resolveImage } from './store/resolve.ts'
+import { requireBlobs } from './store/missing.ts'
+import { type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { packageVersion } from './version.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
+import { requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface RecordRequest {
   source: string
@@ -71,9 +73,12 @@ async function recordIn(
   const stages = new Stages(log)
   const content = new ContainerdContentStore(run.containerd, run.id)
   const images = new ContainerdImageStore(run.containerd)
-  const image = await stages.run('resolve', source, () => resolveImage(images, content, source, platform))
+  const resolved = await stages.run('resolve', source, () =>
+    resolveImages(images, content, source, [platform]),
+  )
+  await requireBlobs({ content, images }, resolved)
+  const image = resolved.images[0] as ResolvedImage
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
-  await requireLayers(content, image)
 
   const workloadRun = await recordImage(run, image, workload, { ...context, stages })
   const layers = await indexLayers({ content, image, signal, stages })

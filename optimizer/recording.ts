@@ -10,7 +10,7 @@ import {
   type RecordHeader,
 } from '../shared/record.ts'
 import { printable } from './console.ts'
-import { formatPlatform, hostPlatform, type Platform, platformMatches } from './image/platform.ts'
+import { formatPlatform } from './image/platform.ts'
 import { attribute } from './record/attribute.ts'
 import { LayerIndex } from './record/layer-index.ts'
 import type { ResolvedImage } from './store/resolve.ts'
@@ -135,21 +135,6 @@ export function requireUsableRecord(
     )
   }
   log.warn('the workload read no file of the image')
-}
-
-/** 32-bit x86 programs run on x86-64 as they are. */
-const ALSO_RUNS: Record<string, string> = { amd64: '386', arm64: 'arm' }
-
-/** @throws {PreconditionError} PLATFORM_NOT_RUNNABLE when this machine cannot run the platform's programs */
-export function requireWorkloadPlatform(platform: Platform): void {
-  const host = hostPlatform()
-  if (platformMatches(host, platform)) return
-  if (platform.os === host.os && platform.architecture === ALSO_RUNS[host.architecture]) return
-  throw new PreconditionError(
-    'PLATFORM_NOT_RUNNABLE',
-    `this machine (${formatPlatform(host)}) cannot run ${formatPlatform(platform)} to record it: record on such a machine, or ` +
-      'convert without recording with --no-optimize',
-  )
 }
 
 /** Whole or not at all. @throws {PreconditionError} RECORD_NOT_WRITTEN */

@@ -1,26 +1,54 @@
-/** What `optimizer optimize --json` prints. Fields are only added; a change of meaning raises the version. */
+/** What `optimizer optimize --json` and `optimizer convert --json` print. Fields are only added; a change of meaning raises the version. */
 import type { AccessRecord, RecordCounters, RecordHeader } from '../shared/record.ts'
+import type { Conversion, ConvertedPlatform } from './conversion.ts'
 import type { ConvertedImage } from './convert/image.ts'
 import type { ConvertedLayer } from './convert/layer.ts'
 import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
+import type { OrderOrigin } from './image-order.ts'
 import type { StageTime } from './stages.ts'
-import type { ResolvedImage } from './store/resolve.ts'
-import type { TarNotes } from './tar/entry.ts'
+import type { ResolvedImages } from './store/resolve.ts'
+import type { PathKey, TarNotes } from './tar/entry.ts'
 
 export const RESULT_SCHEMA_VERSION = 1
 
-export interface OptimizeResult {
+/** `source.platform`, `record` and `layers` are of the first platform, which mostly is the only one. */
+export interface ConversionResult {
   schemaVersion: typeof RESULT_SCHEMA_VERSION
   source: { name: string; digest: Digest; platform: string }
   /** `digest` is what the new name points at: an index where the source was one, else the manifest. */
   target: { name: string; digest: Digest }
-  /** null when nothing was run (`--no-optimize`). */
+  /** null when nothing was run. */
   record: RecordSummary | null
   layers: LayerResult[]
+  /** In the order of the index. */
+  platforms: PlatformResult[]
+  attestations: { kept: number; dropped: number }
+  /** Other manifests of the source's index that the result lacks. */
+  leftOut: number
   stages: StageTime[]
   /** Bytes of the result depend on engine, version and levels; null where nothing is compressed. */
   engine: { name: string; version: string; level: number; prefetchLevel: number } | null
+}
+
+export interface PlatformResult {
+  platform: string
+  source: { manifestDigest: Digest }
+  target: { manifestDigest: Digest }
+  order: OrderResult
+  record: RecordSummary | null
+  layers: LayerResult[]
+}
+
+/** How it was known what comes first. */
+export interface OrderResult {
+  kind: OrderOrigin['kind']
+  /** Records that were given. */
+  recordsIn: string[]
+  /** Paths wanted that are in no layer they were wanted in. */
+  missingPaths: number
+  /** Lines of the prefetch list that name nothing of the image. */
+  unknownLines: number
 }
 
 export interface RecordSummary {
@@ -43,6 +71,8 @@ export interface LayerResult {
   target: { digest: Digest; sizeBytes: number; diffId: Digest; tocDigest: Digest | null }
   /** Of the new layer, its TOC included. */
   uncompressedBytes: number
+  /** The source's blob, byte for byte (`--reuse`). */
+  reused: boolean
   /** Entries of the layer, directories and links included. */
   entries: number
   prioritizedFiles: number
@@ -54,35 +84,67 @@ export interface LayerResult {
 }
 
 export interface ResultParts {
-  source: ResolvedImage
+  resolved: ResolvedImages
   targetName: string
-  record: AccessRecord | null
-  converted: ConvertedImage
+  conversion: Conversion<OrderOrigin>
   stages: StageTime[]
 }
 
-export function optimizeResult({
-  source,
+export function conversionResult({
+  resolved,
   targetName,
-  record,
-  converted,
+  conversion,
   stages,
-}: ResultParts): OptimizeResult {
+}: ResultParts): ConversionResult {
+  const platforms = conversion.platforms.map(platformResult)
+  const [first] = platforms as [PlatformResult]
   return {
     schemaVersion: RESULT_SCHEMA_VERSION,
-    source: { name: source.name, digest: source.root.digest, platform: formatPlatform(source.platform) },
-    target: { name: targetName, digest: converted.target.digest },
-    record: record === null ? null : recordSummary(record),
-    layers: converted.layers.map(layerResult),
+    source: { name: resolved.name, digest: resolved.root.digest, platform: first.platform },
+    target: { name: targetName, digest: conversion.target.digest },
+    record: first.record,
+    layers: first.layers,
+    platforms,
+    attestations: conversion.attestations,
+    leftOut: conversion.leftOut,
     stages,
-    engine: engineOf(converted),
+    engine: engineOf((conversion.platforms[0] as ConvertedPlatform<OrderOrigin>).converted),
   }
 }
 
-function engineOf({ format }: ConvertedImage): OptimizeResult['engine'] {
+function engineOf({ format }: ConvertedImage): ConversionResult['engine'] {
   if (format === null) return null
   const { engine, codec, hotCodec } = format
   return { ...engine, level: codec.level, prefetchLevel: hotCodec.level }
+}
+
+function platformResult({ source, converted, order }: ConvertedPlatform<OrderOrigin>): PlatformResult {
+  const { kind, record, files, unknownLines } = order.origin
+  return {
+    platform: formatPlatform(source.platform),
+    source: { manifestDigest: source.descriptor.digest },
+    target: { manifestDigest: converted.manifest.digest },
+    order: {
+      kind,
+      recordsIn: files,
+      missingPaths: missingPaths(converted.layers, order.paths),
+      unknownLines,
+    },
+    record: record === null ? null : recordSummary(record),
+    layers: converted.layers.map(layerResult),
+  }
+}
+
+function missingPaths(
+  layers: readonly ConvertedLayer[],
+  wanted: readonly (readonly PathKey[])[] | null,
+): number {
+  const missing = new Set(layers.flatMap((layer) => layer.missing))
+  for (const [index, paths] of (wanted ?? []).entries()) {
+    const absent = new Set(layers[index]?.missing)
+    for (const path of paths) if (!absent.has(path)) missing.delete(path)
+  }
+  return missing.size
 }
 
 export function recordSummary({ header, entries }: AccessRecord): RecordSummary {
@@ -102,6 +164,7 @@ function layerResult(layer: ConvertedLayer): LayerResult {
       tocDigest: layer.tocDigest,
     },
     uncompressedBytes: layer.uncompressedBytes,
+    reused: layer.reused,
     entries: layer.entries,
     prioritizedFiles: layer.prioritizedFiles,
     prioritizedBytes: layer.prioritizedBytes,

@@ -1,12 +1,19 @@
-/** The result of `optimize` as a few lines for a person. */
+/** The result of a conversion as a few lines for a person. */
 import { formatBytes, formatSeconds } from './console.ts'
-import type { LayerResult, OptimizeResult } from './result.ts'
+import type { ConversionResult, LayerResult, OrderResult, PlatformResult } from './result.ts'
 import { formatTable } from './table.ts'
 
-export function formatSummary(result: OptimizeResult): string {
-  const total = (pick: (layer: LayerResult) => number) =>
-    result.layers.reduce((sum, layer) => sum + pick(layer), 0)
-  const rows = result.layers.map((layer) => layerRow(String(layer.index), layer))
+export function formatSummary(result: ConversionResult): string {
+  return [
+    ...result.platforms.flatMap((platform) => platformLines(platform, result.platforms.length > 1)),
+    result.stages.map((stage) => `${stage.name} ${formatSeconds(stage.seconds)}`).join(', '),
+    `${result.target.name} is ready: ${result.target.digest}`,
+  ].join('\n')
+}
+
+function platformLines({ platform, layers, order }: PlatformResult, several: boolean): string[] {
+  const total = (pick: (layer: LayerResult) => number) => layers.reduce((sum, layer) => sum + pick(layer), 0)
+  const rows = layers.map((layer) => layerRow(`${layer.index}${layer.reused ? ' kept' : ''}`, layer))
   rows.push(
     layerRow('all', {
       source: { sizeBytes: total((layer) => layer.source.sizeBytes) },
@@ -17,11 +24,18 @@ export function formatSummary(result: OptimizeResult): string {
     }),
   )
   return [
+    ...(several ? [`${platform}:`] : []),
     ...formatTable(['layer', 'before', 'after', 'files first', 'of entries', 'bytes first'], rows),
-    ...result.layers.flatMap(noteLines),
-    result.stages.map((stage) => `${stage.name} ${formatSeconds(stage.seconds)}`).join(', '),
-    `${result.target.name} is ready: ${result.target.digest}`,
-  ].join('\n')
+    ...layers.flatMap(noteLines),
+    ...orderLines(order),
+  ]
+}
+
+function orderLines({ missingPaths, unknownLines }: OrderResult): string[] {
+  const lines: string[] = []
+  if (missingPaths > 0) lines.push(`${missingPaths} paths that were to come first are in no layer`)
+  if (unknownLines > 0) lines.push(`${unknownLines} lines of the prefetch list name nothing of the image`)
+  return lines
 }
 
 interface Row {

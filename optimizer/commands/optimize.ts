@@ -1,19 +1,21 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
+import { parseLocation } from '../image/location.ts'
 import { type OptimizeRequest, optimize } from '../optimize.ts'
 import { formatSummary } from '../summary.ts'
 import type { Arguments, Command } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
-  addPlatformOption,
   containerdOptions,
-  platformOption,
+  LOCATION_FORMS,
   positional,
   SNAPSHOTTER_DEFAULT,
   single,
 } from './common-options.ts'
-import { addConversionOptions, conversionOptions } from './conversion-options.ts'
+import { addConversionOptions } from './conversion-options.ts'
+import { addGivenOptions, givenSources } from './given-options.ts'
+import { addOutputImageOptions, outputOptions, platformSelection, targetLocation } from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
 import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
 
@@ -23,7 +25,9 @@ export const optimizeCommand: Command = {
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addConversionOptions(addNoOptimize(addWorkloadOptions(addPlatformOption(addPositionals(yargs))))),
+        addConversionOptions(
+          addOutputImageOptions(addGivenOptions(addWorkloadOptions(addPositionals(yargs)))),
+        ),
       ),
     ).example(
       '$0 optimize docker.io/library/python:3 registry.example/python:3-esgz --args \'["python3","-c","import json"]\'',
@@ -45,35 +49,38 @@ function addPositionals(yargs: Argv): Argv {
       type: 'string',
       describe: 'image in containerd: looked up as typed, then as docker completes names',
     })
-    .positional('target', { type: 'string', describe: 'name of the new image, taken as typed' })
-}
-
-function addNoOptimize(yargs: Argv): Argv {
-  return yargs.option('no-optimize', {
-    group: 'Recording:',
-    type: 'boolean',
-    default: false,
-    describe: 'convert without running: every layer in source order',
-  })
+    .positional('target', { type: 'string', describe: `where the new image goes: ${LOCATION_FORMS}` })
 }
 
 /** Everything that can be wrong with the command line is found here, before anything runs. */
 export function optimizeRequest(argv: Arguments): OptimizeRequest {
-  const noOptimize = argv['no-optimize'] === true
-  if (noOptimize && single(argv, 'record-out') !== undefined) {
+  const given = givenSources(argv)
+  const runs = argv['no-optimize'] !== true && given.list === null
+  if (!runs && single(argv, 'record-out') !== undefined) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',
-      '--record-out needs a record, --no-optimize makes none: leave one of them out',
+      '--record-out needs a record, --no-optimize and --prefetch-list make none: leave one of them out',
     )
   }
   return {
-    source: positional(argv, 'source'),
-    target: positional(argv, 'target'),
+    source: sourceLocation(argv),
+    target: targetLocation(argv),
     containerd: containerdOptions(argv),
-    platform: platformOption(argv),
+    platforms: platformSelection(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
-    workload: noOptimize ? null : workloadOptions(argv),
+    workload: runs ? workloadOptions(argv) : null,
     recording: recordingOptions(argv),
-    conversion: conversionOptions(argv),
+    given,
+    output: outputOptions(argv),
   }
+}
+
+/** containerd runs what is in it. */
+function sourceLocation(argv: Arguments): OptimizeRequest['source'] {
+  const location = parseLocation('source', positional(argv, 'source'))
+  if (location.kind === 'containerd') return location
+  throw new UsageError(
+    'IMAGE_ARGUMENT_INVALID',
+    '<source> is not in containerd, which runs it: import it first, or use `optimizer convert` with a record',
+  )
 }

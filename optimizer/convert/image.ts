@@ -1,22 +1,30 @@
-/** All layers of an image converted, and the documents around them. */
+/** All layers of an image converted, and config and manifest around them. */
 import type { BlobFormat } from '../estargz/blob-format.ts'
 import { CompressionPool } from '../estargz/compression-pool.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { PathKey } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
-import { type SourceImage, writeDocuments } from './documents.ts'
+import { type SourceImage, writeImage } from './documents.ts'
 import { type ConvertedLayer, convertLayer } from './layer.ts'
 import { blobFormat, type ConversionOptions } from './options.ts'
+import { reuseLayer } from './reuse.ts'
 
 export interface ImageRequest {
+  /** Where the source's blobs are: what is kept as it is comes from there. */
+  from: ContentStore
+  /** Where the new blobs go; the same object where it is the same store. */
   content: ContentStore
   source: SourceImage
   /** One per layer of the manifest. */
   layers: readonly OpenedLayer[]
-  /** For each layer of the manifest the paths to put first. */
-  prioritized: readonly (readonly PathKey[])[]
+  /** For each layer of the manifest the paths to put first; null where nobody has asked for an order. */
+  prioritized: readonly (readonly PathKey[])[] | null
   options: ConversionOptions
+  /** A layer that is in the wanted form already is kept byte for byte. */
+  reuse?: boolean
+  /** Of the new manifest, over the source's. */
+  annotations?: Record<string, string>
   signal?: AbortSignal
   onProgress?(progress: ConversionProgress): void
 }
@@ -31,8 +39,7 @@ export interface ConversionProgress {
 }
 
 export interface ConvertedImage {
-  /** An index where the source was one, else a manifest. */
-  target: Descriptor
+  /** With platform and annotations as the source's index has them. */
   manifest: Descriptor
   layers: ConvertedLayer[]
   /** null for plain tar. */
@@ -54,13 +61,9 @@ export async function convertImage(request: ImageRequest): Promise<ConvertedImag
       signal?.throwIfAborted()
       layers.push(await convertNth(request, index, { pool, format }))
     }
-    const documents = await writeDocuments({
-      content,
-      source,
-      layers,
-      ...(signal === undefined ? {} : { signal }),
-    })
-    return { ...documents, layers, format }
+    signal?.throwIfAborted()
+    const manifest = await writeImage({ content, source, layers, annotations: request.annotations ?? {} })
+    return { manifest, layers, format }
   } finally {
     await pool.close()
   }
@@ -73,11 +76,16 @@ async function convertNth(
 ): Promise<ConvertedLayer> {
   const { content, signal, onProgress } = request
   const layer = request.layers[index] as OpenedLayer
+  const wanted = request.prioritized === null ? null : (request.prioritized[index] ?? [])
+  if (request.reuse && format !== null) {
+    const kept = await reuseLayer({ from: request.from, content, layer, index, wanted, format })
+    if (kept !== undefined) return kept
+  }
   return await convertLayer({
     content,
     layer,
     index,
-    prioritized: request.prioritized[index] ?? [],
+    prioritized: wanted ?? [],
     format,
     pool,
     ref: `convert-layer-${index}`,

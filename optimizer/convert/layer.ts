@@ -32,6 +32,8 @@ export interface ConvertedLayer {
   diffId: Digest
   /** null where the format has no TOC. */
   tocDigest: Digest | null
+  /** The source's blob, byte for byte. */
+  reused: boolean
   /** Of the new blob, TOC included. */
   uncompressedBytes: number
   /** Entries of the layer, without what the format adds. */
@@ -101,6 +103,7 @@ async function writeLayer(
     },
     diffId,
     tocDigest: blob.tocDigest,
+    reused: false,
     uncompressedBytes: blob.uncompressedBytes,
     entries: layer.entries.length,
     prioritizedFiles: files.length,
@@ -135,6 +138,7 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
     target: { mediaType: MEDIA_TYPE.ociLayer, digest, size, ...(hasAnnotations ? { annotations } : {}) },
     diffId: digest,
     tocDigest: null,
+    reused: false,
     uncompressedBytes: size,
     entries: layer.entries.length,
     prioritizedFiles: 0,
@@ -146,7 +150,7 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
 }
 
 /** Other fields of the source's descriptor (urls, data) point at its bytes: only annotations are carried over. */
-function keptAnnotations(source: Descriptor): Record<string, string> {
+export function keptAnnotations(source: Descriptor): Record<string, string> {
   const kept = Object.entries(source.annotations ?? {}).filter(([key]) => !isFormatAnnotation(key))
   return Object.fromEntries(kept)
 }

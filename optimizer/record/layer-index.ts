@@ -45,6 +45,26 @@ export class LayerIndex {
     return this.#aliases.get(path)
   }
 
+  /** Everything that a container sees and a layer names, directories and symbolic links included. */
+  *located(): Generator<Located> {
+    const open = [this.#root]
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (node.located !== null) yield node.located
+      open.push(...node.children.values())
+    }
+  }
+
+  /**
+   * The way to a file as a person names it: the symbolic links that lead to it, and at the end the file.
+   * @returns nothing where the path leads nowhere
+   */
+  trace(path: PathKey): Located[] {
+    const links: Located[] = []
+    const end = this.#resolve(path, (link) => links.push(link))
+    const located = end === undefined ? undefined : this.locate(end)
+    return located === undefined ? [] : [...links, located]
+  }
+
   #apply(layerIndex: number, entries: readonly TarEntry[]): void {
     // A layer's whiteouts concern the layers below it, wherever they stand in its tar.
     for (const entry of entries) this.#applyWhiteout(entry)
@@ -101,8 +121,8 @@ export class LayerIndex {
     return resolved
   }
 
-  /** `path` with every symbolic link followed; undefined where they run in a circle. */
-  #resolve(path: PathKey): PathKey | undefined {
+  /** `path` with every symbolic link followed, and told; undefined where they run in a circle. */
+  #resolve(path: PathKey, onLink: (link: Located) => void = () => {}): PathKey | undefined {
     const done: string[] = []
     const rest = path === '' ? [] : path.split('/')
     for (let links = 0; rest.length > 0; ) {
@@ -118,6 +138,7 @@ export class LayerIndex {
         continue
       }
       if (++links > LINKS_MAX) return undefined
+      onLink(node.located)
       const target = node.located.entry.linkName.toString('latin1')
       if (target.startsWith('/')) done.length = 0
       rest.unshift(...target.split('/'))

@@ -91,6 +91,12 @@ export class ContainerdImageStore implements ImageStore {
     return await this.#containerd.images.get(name)
   }
 
+  howToFetch(name: string, platforms: readonly string[]): string {
+    const options = platforms.length === 0 ? ['--all-platforms'] : platforms.map((one) => `--platform ${one}`)
+    const commands = options.map((option) => `\`ctr content fetch ${option} ${name}\``)
+    return `fetch it with ${commands.join(' and ')} (a containerd that discards unpacked layers keeps none)`
+  }
+
   async put(image: StoredImage): Promise<void> {
     const { images } = this.#containerd
     for (let attempt = 1; ; attempt++) {

@@ -78,6 +78,10 @@ export class OciArchive implements FileImages, BlobFiles, ImageStore {
     return { ...image, name: formatLocation({ kind: 'oci-archive', path: this.#path, reference }) }
   }
 
+  howToFetch(name: string): string {
+    return `copy it again with all its platforms, as \`skopeo copy --all docker://… ${name}\` does`
+  }
+
   async put(image: StoredImage): Promise<void> {
     if (this.#reader !== null) throw new NotFoundError(`${this.#path} is open for reading only`)
     this.#index = this.#index.with(image)

@@ -98,6 +98,10 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
     return { ...image, name: formatLocation({ kind: 'oci', path: this.#folder, reference }) }
   }
 
+  howToFetch(name: string): string {
+    return `copy it again with all its platforms, as \`skopeo copy --all docker://… ${name}\` does`
+  }
+
   async put(image: StoredImage): Promise<void> {
     await this.#makeFolder()
     const release = await lock(this.#folder, {

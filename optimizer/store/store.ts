@@ -58,6 +58,11 @@ export interface ImageStore {
   find(text: string): Promise<StoredImage>
   /** The image of exactly this name. @throws {NotFoundError} */
   get(name: string): Promise<StoredImage>
+  /**
+   * For an image that is there in part, what a person can do to have it whole.
+   * @param platforms those that lack something; empty where that is not known
+   */
+  howToFetch(name: string, platforms: readonly string[]): string
   /** Creates or replaces the name in one step; never deletes first. */
   put(image: StoredImage): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** Index, manifest and config of both images: what the source says stands in the target, and fits its bytes. */
+import { SOURCE_ANNOTATION, VERSION_ANNOTATION } from '../convert/documents.ts'
 import { isFormatAnnotation } from '../convert/layer.ts'
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
 import type { ImageConfig, Index } from '../image/manifest.ts'
@@ -52,7 +53,13 @@ function compareManifests(source: PlatformImage, target: PlatformImage, findings
   }) => other
   for (const [pointer, message] of differences(rest(source.manifest), rest(target.manifest)))
     findings.add('MANIFEST_FIELD', null, `${pointer}: ${message}`)
-  requireAnnotations(source.manifest.annotations, target.manifest.annotations, 'MANIFEST_FIELD', '', findings)
+  // A source that is a conversion itself says of its own source and version; the target says of this one.
+  const {
+    [SOURCE_ANNOTATION]: _source,
+    [VERSION_ANNOTATION]: _version,
+    ...kept
+  } = source.manifest.annotations ?? {}
+  requireAnnotations(kept, target.manifest.annotations, 'MANIFEST_FIELD', '', findings)
   const child = (image: PlatformImage): Annotations => image.descriptor.annotations
   requireAnnotations(child(source), child(target), 'INDEX_FIELD', 'of the manifest, ', findings)
 }

@@ -11,7 +11,7 @@ import {
   parseManifest,
 } from '../image/manifest.ts'
 import { formatPlatform, normalizePlatform, type Platform, platformMatches } from '../image/platform.ts'
-import { readDocument } from '../store/resolve.ts'
+import { readDocument } from '../store/read-document.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { Findings } from './difference.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import type { SourceImage } from '../../optimizer/convert/documents.ts'
+import { type SourceImage, writeIndex } from '../../optimizer/convert/documents.ts'
 import { convertImage, type ImageRequest } from '../../optimizer/convert/image.ts'
 import type { ConvertedLayer } from '../../optimizer/convert/layer.ts'
 import {
@@ -30,6 +30,7 @@ const FORMAT = { kind: 'estargz', compressionLevel: 6, chunkBytes: 4096 } as con
 const OPTIONS = { format: FORMAT, workers: 2 }
 
 interface Fixture extends SourceImage {
+  index: Index | null
   content: MemoryContentStore
   tars: Buffer[]
 }
@@ -91,7 +92,8 @@ async function converted(fixture: Fixture, changes: Partial<ImageRequest> = {}) 
     layers.push({ ...(await openTar(tar)), descriptor: fixture.manifest.layers[index] as Descriptor })
   }
   try {
-    return await convertImage({
+    const result = await convertImage({
+      from: fixture.content,
       content: fixture.content,
       source: fixture,
       layers,
@@ -99,6 +101,9 @@ async function converted(fixture: Fixture, changes: Partial<ImageRequest> = {}) 
       options: OPTIONS,
       ...changes,
     })
+    const { index, content } = fixture
+    const target = index === null ? result.manifest : await writeIndex(content, index, [result.manifest])
+    return { ...result, target }
   } finally {
     for (const layer of layers) await layer.close()
   }
@@ -109,7 +114,6 @@ describe('Converting an image', () => {
     const fixture = image([BASE, APP])
     const { content } = fixture
     const result = await converted(fixture, { prioritized: [['bin/sh'], ['app/data']] })
-    assert.deepEqual(result.target, result.manifest)
     assert.equal(result.target.mediaType, MEDIA_TYPE.ociManifest)
     const manifest = parseManifest(content.bytesOf(result.target.digest), 'manifest')
     assert.equal(manifest.mediaType, MEDIA_TYPE.ociManifest)
@@ -147,17 +151,13 @@ describe('Converting an image', () => {
     const fixture = image([BASE], { index: true })
     const { target, manifest } = await converted(fixture)
     assert.equal(target.mediaType, MEDIA_TYPE.ociIndex)
+    assert.deepEqual(manifest.platform, { os: 'linux', architecture: 'amd64', variant: 'v2' })
+    assert.deepEqual(manifest.annotations, { 'org.example.child': 'kept' })
     const index = parseIndex(fixture.content.bytesOf(target.digest), 'index')
     assert.deepEqual(index, {
       schemaVersion: 2,
       mediaType: MEDIA_TYPE.ociIndex,
-      manifests: [
-        {
-          ...manifest,
-          platform: { os: 'linux', architecture: 'amd64', variant: 'v2' },
-          annotations: { 'org.example.child': 'kept' },
-        },
-      ],
+      manifests: [manifest],
       annotations: { 'org.example.index': 'kept' },
     })
   })
@@ -203,6 +203,33 @@ describe('Converting an image', () => {
     const same = await converted(image([BASE, BASE]), { prioritized: [['etc'], ['etc']] })
     assert.equal(same.layers[0]?.target.digest, same.layers[1]?.target.digest)
     assert.equal(same.layers[0]?.target.digest, different.layers[1]?.target.digest)
+  })
+
+  it('gives the manifest the annotations asked for, over the source’s', async () => {
+    const annotations = { 'org.opencontainers.image.title': 'new', 'org.example.more': 'x' }
+    const fixture = image([BASE])
+    const { manifest } = await converted(fixture, { annotations })
+    const document = parseManifest(fixture.content.bytesOf(manifest.digest), 'manifest')
+    assert.deepEqual(document.annotations, annotations)
+  })
+
+  it('writes plain tars byte for byte where nothing but that is wanted', async () => {
+    const fixture = image([BASE, APP])
+    const { layers, manifest } = await converted(fixture, {
+      options: { format: { kind: 'uncompressed' }, workers: 1 },
+      prioritized: null,
+    })
+    const document = parseManifest(fixture.content.bytesOf(manifest.digest), 'manifest')
+    const tars = document.layers.map(({ digest }) => fixture.content.bytesOf(digest))
+    assert.deepEqual(tars, [BASE, APP])
+    assert.deepEqual(
+      document.layers.map(({ mediaType }) => mediaType),
+      [MEDIA_TYPE.ociLayer, MEDIA_TYPE.ociLayer],
+    )
+    assert.deepEqual(
+      layers.map(({ diffId }) => diffId),
+      [BASE, APP].map((tar) => digestOf(tar)),
+    )
   })
 
   it('is the same whenever and with how many threads it is done', async () => {

@@ -125,6 +125,10 @@ export class MemoryImageStore implements ImageStore {
     return structuredClone(image)
   }
 
+  howToFetch(name: string, platforms: readonly string[]): string {
+    return `pull ${name} for ${platforms.join(', ') || 'all platforms'}`
+  }
+
   async put(image: StoredImage): Promise<void> {
     this.images.set(image.name, structuredClone(image))
   }

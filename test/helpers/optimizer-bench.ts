@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ImageConfig, Manifest } from '../../optimizer/image/manifest.ts'
-import type { OptimizeResult } from '../../optimizer/result.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
 import type { ContentStore, ImageStore } from '../../optimizer/store/store.ts'
 import { openContainerd, type TestContainerd } from './containerd.ts'
@@ -87,7 +87,7 @@ export class OptimizerBench {
   }
 
   /** Runs `optimize --json`, which must succeed. */
-  async optimize(source: string, target: string, options: string[]): Promise<OptimizeResult> {
+  async optimize(source: string, target: string, options: string[]): Promise<ConversionResult> {
     const { code, stdout, stderr } = await this.run(['optimize', source, target, '--json', ...options])
     if (code !== 0) throw new Error(`optimizer ended with ${code}:\n${stderr}`)
     return JSON.parse(stdout)

@@ -7,14 +7,10 @@ import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import { LayerIndex } from '../../optimizer/record/layer-index.ts'
-import {
-  makeRecord,
-  requireUsableRecord,
-  requireWorkloadPlatform,
-  writeRecordFile,
-} from '../../optimizer/recording.ts'
+import { makeRecord, requireUsableRecord, writeRecordFile } from '../../optimizer/recording.ts'
 import type { ResolvedImage } from '../../optimizer/store/resolve.ts'
 import type { WorkloadRun } from '../../optimizer/workload/run-workload.ts'
+import { requireWorkloadPlatform } from '../../optimizer/workload-platform.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
 import type { Access } from '../../shared/messages.ts'
 import { parseRecord } from '../../shared/record.ts'

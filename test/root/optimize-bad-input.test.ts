@@ -198,10 +198,14 @@ describe('optimize', { skip: skipWithoutContainerd() || skipWithoutFanotify() },
       await optimizing('size', NO_RUN, { exit: PRECONDITION, code: 'LAYER_CORRUPT', says: ['size'] })
     })
 
-    it('that is not in the content store says to pull it', async () => {
+    it('that is not in the content store says how to fetch it', async () => {
       const blob = gzipSync(tar, { level: 1 })
       await bad('missing', { blob, absent: true })
-      const expected = { exit: PRECONDITION, code: 'NOT_FOUND', says: [digestOf(blob), 'missing', 'pull'] }
+      const expected = {
+        exit: PRECONDITION,
+        code: 'NOT_FOUND',
+        says: [digestOf(blob), 'missing', 'ctr content fetch'],
+      }
       await optimizing('missing', NO_RUN, expected)
       await optimizing('missing', SHORT, expected)
     })
@@ -259,7 +263,7 @@ describe('optimize', { skip: skipWithoutContainerd() || skipWithoutFanotify() },
 
     for (const [options, expected] of [
       [['--period', '5s', '--period', '6s'], usage('OPTION_REPEATED', '--period')],
-      [['--platform', 'linux/amd64', '--platform', 'linux/arm64'], usage('OPTION_REPEATED', '--platform')],
+      [['--platform', 'linux/amd64', '--all-platforms'], usage('OPTIONS_CONTRADICT', '--platform')],
       [['--entrypoint', 'true'], invalid('--entrypoint', 'JSON array')],
       [['--entrypoint', '["true"'], invalid('--entrypoint', 'JSON array')],
       [['--args', '{"a":1}'], invalid('--args', 'JSON array')],

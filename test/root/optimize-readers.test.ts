@@ -10,7 +10,7 @@ import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
 import type { ImageConfig, Index } from '../../optimizer/image/manifest.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import type { Inspection } from '../../optimizer/inspect.ts'
-import type { OptimizeResult } from '../../optimizer/result.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
 import { type ResolvedImage, resolveImage } from '../../optimizer/store/resolve.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { buildGoChecker, checkBlob, skipWithoutGo } from '../helpers/go-checker.ts'
@@ -44,7 +44,7 @@ const skip =
 
 describe('a converted layer', { skip }, () => {
   let bench: OptimizerBench
-  let result: OptimizeResult
+  let result: ConversionResult
   before(async () => {
     bench = await OptimizerBench.open()
     await bench.withStores((stores) =>

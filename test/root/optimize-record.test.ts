@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Inspection } from '../../optimizer/inspect.ts'
-import type { OptimizeResult } from '../../optimizer/result.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
 import { type AccessRecord, parseRecord, type RecordEntry } from '../../shared/record.ts'
 import { busyboxFiles } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
@@ -144,7 +144,7 @@ describe('a record', { skip: skipWithoutContainerd() || skipWithoutFanotify() },
   let bench: OptimizerBench
   let dynamic: DynamicProgram
   let layers: TarItem[][]
-  let result: OptimizeResult
+  let result: ConversionResult
   let recordText: string
   let record: AccessRecord
   before(async () => {

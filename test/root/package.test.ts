@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { OptimizeResult } from '../../optimizer/result.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
@@ -102,7 +102,7 @@ describe('the package', () => {
         { encoding: 'utf8' },
       )
       assert.equal(status, 0, stderr)
-      const { layers } = JSON.parse(stdout) as OptimizeResult
+      const { layers } = JSON.parse(stdout) as ConversionResult
       assert.equal(layers[1]?.prioritizedFiles, 1, 'of the two files in the upper layer one was read')
     } finally {
       await bench.close()

@@ -16,9 +16,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
+import { requireBlobs } from '../../optimizer/store/missing.ts'
 import { OciArchive } from '../../optimizer/store/oci-archive.ts'
 import { type FileImages, OciLayout } from '../../optimizer/store/oci-layout.ts'
-import { requireLayers, resolveImage } from '../../optimizer/store/resolve.ts'
+import { resolveImages } from '../../optimizer/store/resolve.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
 import { dir, file, symlink, tarOf } from '../helpers/tar-language.ts'
 import { skipWithoutCommands } from '../helpers/unpackers.ts'
@@ -52,9 +53,9 @@ const writeArchive = (tag: string) =>
 
 /** Everything of the image is there and is what its digest says. */
 async function readWhole(opened: FileImages, name: string): Promise<string> {
-  const image = await resolveImage(opened.images, opened.content, name, hostPlatform())
-  await requireLayers(opened.content, image)
-  return image.root.digest
+  const resolved = await resolveImages(opened.images, opened.content, name, [hostPlatform()])
+  await requireBlobs(opened, resolved)
+  return resolved.root.digest
 }
 const readLayout = (name: string) =>
   using(OciLayout.openForReading(layoutPath()), (opened) => readWhole(opened, name))

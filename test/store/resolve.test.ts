@@ -3,7 +3,9 @@ import { beforeEach, describe, it } from 'node:test'
 import { type Descriptor, MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import type { Platform } from '../../optimizer/image/platform.ts'
-import { readDocument, requireLayers, resolveImage } from '../../optimizer/store/resolve.ts'
+import { requireBlobs } from '../../optimizer/store/missing.ts'
+import { readDocument } from '../../optimizer/store/read-document.ts'
+import { resolveImage, resolveImages } from '../../optimizer/store/resolve.ts'
 import { MemoryContentStore, MemoryImageStore } from '../helpers/memory-store.ts'
 
 const AMD64: Platform = { os: 'linux', architecture: 'amd64' }
@@ -156,12 +158,12 @@ describe('an unsound image is refused', () => {
 
   it("when a layer's blob is missing: the error names the layer and says to pull", async () => {
     await name(manifest(AMD64))
-    const image = await resolve()
-    await assert.rejects(requireLayers(content, image), {
+    const found = await resolveImages(images, content, 'image', [AMD64])
+    await assert.rejects(requireBlobs({ content, images }, found), {
       code: 'NOT_FOUND',
-      message: new RegExp(`layer 0 \\(${digestOf(LAYER)}\\) of image .*pull`),
+      message: new RegExp(`layer 0 \\(${digestOf(LAYER)}\\) for linux/amd64: pull image for linux/amd64`),
     })
     content.add(LAYER)
-    await requireLayers(content, image)
+    await requireBlobs({ content, images }, found)
   })
 })

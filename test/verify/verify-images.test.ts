@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { writeIndex } from '../../optimizer/convert/documents.ts'
 import { convertImage } from '../../optimizer/convert/image.ts'
 import type { LayerFormat } from '../../optimizer/convert/options.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
@@ -59,7 +60,9 @@ async function convert(
         : entries.flatMap(({ path }, n) => (n % 3 === 1 ? [path] : [])).reverse(),
     )
     const options = { format, workers: 1 }
-    return (await convertImage({ content, source: image, layers, prioritized, options })).target
+    const request = { from: content, content, source: image, layers, prioritized, options }
+    const { manifest } = await convertImage(request)
+    return image.index === null ? manifest : await writeIndex(content, image.index, [manifest])
   } finally {
     for (const layer of layers) await layer.close()
   }

@@ -1,0 +1,89 @@
+import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
+import type { OutputOptions } from '../conversion.ts'
+import { type ConvertRequest, convertOnly } from '../convert-only.ts'
+import { parseLocation } from '../image/location.ts'
+import { formatSummary } from '../summary.ts'
+import type { Arguments, Command } from './command.ts'
+import {
+  addContainerdOptions,
+  addOutputOptions,
+  containerdOptions,
+  LOCATION_FORMS,
+  positional,
+  SNAPSHOTTER_DEFAULT,
+} from './common-options.ts'
+import { addConversionOptions } from './conversion-options.ts'
+import { addGivenOptions, givenSources } from './given-options.ts'
+import { addOutputImageOptions, outputOptions, platformSelection, targetLocation } from './output-options.ts'
+
+export const convertCommand: Command = {
+  usage: 'convert <source> <target>',
+  describe: 'Write the image as eStargz in the order of a record, a list or the source, without running it',
+  builder: (yargs) =>
+    addOutputOptions(
+      addContainerdOptions(
+        addConversionOptions(addOutputImageOptions(addOwnOptions(addGivenOptions(addPositionals(yargs))))),
+      ),
+    ).example(
+      '$0 convert oci:python oci-archive:python.tar:esgz --record-in python.jsonl',
+      'convert a layout into an archive by a record, without root and without a daemon',
+    ),
+
+  async run(argv, context) {
+    const { console } = context
+    const result = await convertOnly(convertRequest(argv), context)
+    if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
+    console.info(formatSummary(result))
+    return `${result.target.digest}\n`
+  },
+}
+
+function addPositionals(yargs: Argv): Argv {
+  return yargs
+    .positional('source', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
+    .positional('target', { type: 'string', describe: 'where the new image goes, in the same forms' })
+}
+
+function addOwnOptions(yargs: Argv): Argv {
+  return yargs
+    .option('uncompress', {
+      group: 'Conversion:',
+      type: 'boolean',
+      default: false,
+      describe: 'layers as plain tars, byte for byte as they are inside the source',
+    })
+    .option('on-loss', {
+      group: 'Order:',
+      choices: ['fail', 'warn'],
+      default: 'fail',
+      describe: 'what to do with a record that is known to miss accesses: fail is exit code 5',
+    })
+}
+
+/** Everything that can be wrong with the command line is found here, before anything runs. */
+export function convertRequest(argv: Arguments): ConvertRequest {
+  const given = givenSources(argv)
+  const output = outputOptions(argv)
+  const ordered = given.records.length > 0 || given.list !== null
+  const uncompress = argv.uncompress === true
+  if (uncompress && (ordered || output.reuse)) {
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--uncompress leaves every tar as it is: it goes with no order and with no --reuse',
+    )
+  }
+  return {
+    source: parseLocation('source', positional(argv, 'source')),
+    target: targetLocation(argv),
+    containerd: containerdOptions(argv),
+    snapshotter: SNAPSHOTTER_DEFAULT,
+    platforms: platformSelection(argv),
+    given,
+    output: uncompress ? uncompressed(output) : output,
+  }
+}
+
+function uncompressed(output: OutputOptions): OutputOptions {
+  return { ...output, conversion: { ...output.conversion, format: { kind: 'uncompressed' } } }
+}

@@ -1,0 +1,93 @@
+/** What comes first where nothing is run: records and a list, as options of every command that converts. */
+import { existsSync, readFileSync } from 'node:fs'
+import type { Argv } from 'yargs'
+import { CodedError, messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
+import { type Platform, parsePlatform } from '../image/platform.ts'
+import type { GivenSources } from '../order/given-order.ts'
+import { type PrefetchList, parsePrefetchList } from '../order/prefetch-list.ts'
+import { type GivenRecord, readRecord } from '../order/record-file.ts'
+import type { Arguments } from './command.ts'
+import { repeated, single } from './common-options.ts'
+import { oneOf } from './values.ts'
+
+const GROUP = 'Order:'
+
+export function addGivenOptions(yargs: Argv): Argv {
+  return yargs
+    .option('record-in', {
+      group: GROUP,
+      type: 'string',
+      array: true,
+      describe: 'order by this record, ours or the original’s; PLATFORM=FILE for one platform (repeatable)',
+    })
+    .option('record-any-layer', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'apply records by path alone, to every layer of any image, as the original does',
+    })
+    .option('prefetch-list', {
+      group: GROUP,
+      type: 'string',
+      describe: 'order by the paths and globs in this file',
+    })
+    .option('no-optimize', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'every layer in source order, without running anything',
+    })
+}
+
+/** Everything that is wrong with the files themselves is found here. @throws {UsageError} @throws {RecordError} */
+export function givenSources(argv: Arguments): GivenSources {
+  const files = repeated(argv, 'record-in')
+  const listFile = single(argv, 'prefetch-list')
+  if (argv['no-optimize'] === true && (files.length > 0 || listFile !== undefined)) {
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--no-optimize keeps the source order, --record-in and --prefetch-list give one: leave one of them out',
+    )
+  }
+  return {
+    records: files.map(givenRecord),
+    recordAnyLayer: argv['record-any-layer'] === true,
+    list: listFile === undefined ? null : prefetchList(listFile),
+    onLoss: oneOf('on-loss', single(argv, 'on-loss') ?? 'fail', ['fail', 'warn']),
+  }
+}
+
+const PLATFORM_AND_FILE = /^([a-z0-9]+\/[a-z0-9_-]+(?:\/[a-z0-9]+)?)=(.+)$/s
+
+/** A file that is there under the whole text is that file, whatever its name looks like. */
+function givenRecord(text: string): GivenRecord {
+  const match = existsSync(text) ? null : PLATFORM_AND_FILE.exec(text)
+  const file = match?.[2] ?? text
+  const platform: Platform | null = match === null ? null : parsePlatform(match[1] as string)
+  const content = readText('record-in', file)
+  try {
+    return { file, platform, record: readRecord(content) }
+  } catch (cause) {
+    if (!(cause instanceof CodedError)) throw cause
+    throw new PreconditionError(cause.code, `${file}: ${cause.message}`, { cause })
+  }
+}
+
+function prefetchList(file: string): PrefetchList {
+  const list = parsePrefetchList(readText('prefetch-list', file))
+  if (list.wanted.length > 0) return list
+  throw new PreconditionError(
+    'PREFETCH_LIST_EMPTY',
+    `${file} names no path: nothing would come first; --no-optimize converts without an order`,
+  )
+}
+
+function readText(option: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new PreconditionError('FILE_UNREADABLE', `--${option}: cannot read ${file}: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+}

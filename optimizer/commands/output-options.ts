@@ -1,0 +1,92 @@
+/** What a new image is besides its layers' bytes, as options of every command that writes one. */
+import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
+import type { OutputOptions } from '../conversion.ts'
+import { type ImageLocation, parseLocation } from '../image/location.ts'
+import { hostPlatform, parsePlatform } from '../image/platform.ts'
+import type { PlatformSelection } from '../store/resolve.ts'
+import type { Arguments } from './command.ts'
+import { positional, repeated, single } from './common-options.ts'
+import { conversionOptions } from './conversion-options.ts'
+import { invalidOption, oneOf } from './values.ts'
+
+const GROUP = 'Image:'
+
+export function addOutputImageOptions(yargs: Argv): Argv {
+  return yargs
+    .option('platform', {
+      group: GROUP,
+      type: 'string',
+      array: true,
+      describe: 'which platform of the image, os/architecture[/variant] (repeatable)',
+      defaultDescription: "this machine's",
+    })
+    .option('all-platforms', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'every platform of the image',
+    })
+    .option('attestations', {
+      group: GROUP,
+      choices: ['drop', 'keep'],
+      default: 'drop',
+      describe: 'what becomes of SBOM and provenance beside the image; they are about the source',
+    })
+    .option('annotation', {
+      group: GROUP,
+      type: 'string',
+      array: true,
+      describe: 'KEY=VALUE, an annotation of the new manifest (repeatable)',
+    })
+    .option('reuse', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'keep layers that are as wanted already byte for byte; lost annotations are made anew',
+    })
+    .option('verify', {
+      group: GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'compare the result with the source before the target appears: exit code 6 where they differ',
+    })
+}
+
+export function platformSelection(argv: Arguments): PlatformSelection {
+  const texts = repeated(argv, 'platform')
+  if (argv['all-platforms'] !== true) return texts.length === 0 ? [hostPlatform()] : texts.map(parsePlatform)
+  if (texts.length === 0) return 'all'
+  throw new UsageError(
+    'OPTIONS_CONTRADICT',
+    '--all-platforms and --platform contradict: leave one of them out',
+  )
+}
+
+/** A place to write to: a tag, never a digest. */
+export function targetLocation(argv: Arguments): ImageLocation {
+  const location = parseLocation('target', positional(argv, 'target'))
+  if (location.kind === 'containerd' || location.reference === null || 'tag' in location.reference)
+    return location
+  throw new UsageError(
+    'IMAGE_ARGUMENT_INVALID',
+    '<target> names a digest, which follows from the bytes: name a tag',
+  )
+}
+
+/** @throws {UsageError} */
+export function outputOptions(argv: Arguments): OutputOptions {
+  return {
+    attestations: oneOf('attestations', single(argv, 'attestations') ?? 'drop', ['drop', 'keep']),
+    annotations: Object.fromEntries(repeated(argv, 'annotation').map(annotation)),
+    reuse: argv.reuse === true,
+    verify: argv.verify === true,
+    conversion: conversionOptions(argv),
+  }
+}
+
+function annotation(text: string): [key: string, value: string] {
+  const at = text.indexOf('=')
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
+  throw invalidOption('annotation', text, 'write KEY=VALUE')
+}

@@ -1,0 +1,235 @@
+/** The half that `optimize` and `convert` share: from images and what comes first in them to a new name. */
+import { setImmediate } from 'node:timers/promises'
+import type { Console } from './console.ts'
+import { keepAttestation, SOURCE_ANNOTATION, VERSION_ANNOTATION, writeIndex } from './convert/documents.ts'
+import { type ConversionProgress, type ConvertedImage, convertImage } from './convert/image.ts'
+import type { ConversionOptions, LayerFormat } from './convert/options.ts'
+import type { Descriptor } from './image/descriptor.ts'
+import { requireReadableLayer } from './image/manifest.ts'
+import { formatPlatform } from './image/platform.ts'
+import { withOpenLayers } from './open-layers.ts'
+import type { OpenStores } from './open-stores.ts'
+import type { Stages } from './stages.ts'
+import { requireBlobs } from './store/missing.ts'
+import {
+  type PlatformSelection,
+  type ResolvedImage,
+  type ResolvedImages,
+  resolveImages,
+} from './store/resolve.ts'
+import type { ContentStore } from './store/store.ts'
+import type { PathKey } from './tar/entry.ts'
+import type { OpenedLayer } from './tar/layer.ts'
+import { formatVerification, verificationError } from './verify/report.ts'
+import { verifyImages } from './verify/verify-images.ts'
+import { packageVersion } from './version.ts'
+
+/** What the result is besides its layers' order, as asked for. */
+export interface OutputOptions {
+  attestations: 'drop' | 'keep'
+  /** Of every new manifest. */
+  annotations: Record<string, string>
+  reuse: boolean
+  /** Compare result and source before the target's name is set. */
+  verify: boolean
+  conversion: ConversionOptions
+}
+
+/** What comes first in an image's layers. */
+export interface ImageOrder<Origin> {
+  /** For each layer; null where nobody has asked for an order. */
+  paths: readonly (readonly PathKey[])[] | null
+  origin: Origin
+}
+
+/** How many differences are kept; the first is told. */
+const DIFFERENCES_MAX = 20
+const FORMAT_NAMES: Record<LayerFormat['kind'], string> = {
+  estargz: 'eStargz',
+  zstdchunked: 'zstd:chunked',
+  uncompressed: 'plain tar',
+}
+
+export interface ConversionContext {
+  console: Console
+  signal: AbortSignal
+  stages: Stages
+}
+
+export interface ConversionRequest<Origin> {
+  from: OpenStores
+  to: OpenStores
+  resolved: ResolvedImages
+  output: OutputOptions
+  /** Asked when an image's layers are read. */
+  orderOf(image: ResolvedImage, layers: readonly OpenedLayer[]): ImageOrder<Origin>
+}
+
+export interface ConvertedPlatform<Origin> {
+  source: ResolvedImage
+  converted: ConvertedImage
+  order: ImageOrder<Origin>
+}
+
+export interface Conversion<Origin> {
+  /** What the new name points at: an index where the source was one, else a manifest. */
+  target: Descriptor
+  platforms: ConvertedPlatform<Origin>[]
+  attestations: { kept: number; dropped: number }
+  /** Other manifests of the source's index that the result lacks. */
+  leftOut: number
+}
+
+/** The images asked for, all there and readable: known before any work is done. Says what is left out. */
+export async function resolveWhole(
+  from: OpenStores,
+  selection: PlatformSelection,
+  attestations: OutputOptions['attestations'],
+  { console: log, stages }: ConversionContext,
+): Promise<ResolvedImages> {
+  const resolved = await stages.run('resolve', from.label, () =>
+    resolveImages(from.images, from.content, from.name, selection),
+  )
+  await requireBlobs(from, resolved, attestations === 'keep' ? resolved.attestations : [])
+  for (const { manifest } of resolved.images)
+    for (const [index, layer] of manifest.layers.entries()) requireReadableLayer(layer, index)
+  tellLeftOut(resolved, attestations, log)
+  return resolved
+}
+
+function tellLeftOut(
+  { attestations, leftOut }: ResolvedImages,
+  policy: OutputOptions['attestations'],
+  log: Console,
+): void {
+  if (leftOut.length > 0) {
+    const names = [
+      ...new Set(leftOut.map(({ platform }) => (platform ? formatPlatform(platform) : 'unnamed'))),
+    ]
+    log.info(`the result leaves out ${leftOut.length} other manifests of the index: ${names.join(', ')}`)
+  }
+  if (attestations.length === 0) return
+  if (policy === 'drop')
+    log.info(
+      `the result leaves out ${attestations.length} attestations: they are about the source's bytes (--attestations keep)`,
+    )
+  else
+    log.info(
+      `${attestations.length} attestations are kept as they are: what they say is about the source's bytes`,
+    )
+}
+
+/** The new blobs are written and get their name. @throws when anything fails; the target's name is untouched then */
+export async function convertImages<Origin>(
+  request: ConversionRequest<Origin>,
+  context: ConversionContext,
+): Promise<Conversion<Origin>> {
+  const { from, to, resolved, output } = request
+  const platforms: ConvertedPlatform<Origin>[] = []
+  for (const image of resolved.images) platforms.push(await convertPlatform(request, image, context))
+  context.signal.throwIfAborted()
+  const kept =
+    output.attestations === 'keep'
+      ? await keepAttestations(from.content, to.content, resolved, platforms)
+      : []
+  const manifests = [...platforms.map(({ converted }) => converted.manifest), ...kept]
+  const target =
+    resolved.index === null
+      ? bare(manifests[0] as Descriptor)
+      : await writeIndex(to.content, resolved.index, manifests)
+  if (output.verify)
+    await context.stages.run('verify', to.label, () => requireEqual(request, target, context))
+  await context.stages.run('publish', to.label, async () => {
+    // A signal that has arrived is heard in the event loop alone, the second of these behind it; from here on the
+    // image is there.
+    await setImmediate()
+    await setImmediate()
+    context.signal.throwIfAborted()
+    await to.images.put({ name: to.name, target, labels: {} })
+  })
+  const attestations = { kept: kept.length, dropped: resolved.attestations.length - kept.length }
+  return { target, platforms, attestations, leftOut: resolved.leftOut.length }
+}
+
+/** @throws {CodedError} VERIFICATION_FAILED */
+async function requireEqual(
+  { from, to, resolved }: Pick<ConversionRequest<unknown>, 'from' | 'to' | 'resolved'>,
+  target: Descriptor,
+  { console: log, signal }: ConversionContext,
+): Promise<void> {
+  const verification = await verifyImages({
+    source: { name: resolved.name, root: resolved.root, content: from.content },
+    target: { name: to.label, root: target, content: to.content },
+    platforms: resolved.images.map(({ platform }) => platform),
+    allPlatforms: false,
+    gcLabels: true,
+    differencesMax: DIFFERENCES_MAX,
+    signal,
+    onProgress: ({ platform, layer, layers }) =>
+      log.live(`comparing layer ${layer + 1} of ${layers} (${platform})`),
+  })
+  log.endLive()
+  if (!verification.equal) throw verificationError(verification)
+  log.info(formatVerification(verification).trimEnd())
+}
+
+async function convertPlatform<Origin>(
+  { from, to, output, orderOf, resolved }: ConversionRequest<Origin>,
+  image: ResolvedImage,
+  { console: log, signal, stages }: ConversionContext,
+): Promise<ConvertedPlatform<Origin>> {
+  const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
+  return await withOpenLayers({ content: from.content, image, signal, stages }, async (layers) => {
+    const order = orderOf(image, layers)
+    const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
+    const converted = await stages.run('convert', what, () =>
+      convertImage({
+        from: from.content,
+        content: to.content,
+        source: image,
+        layers,
+        prioritized: order.paths,
+        options: output.conversion,
+        reuse: output.reuse,
+        annotations: manifestAnnotations(image, output),
+        signal,
+        onProgress: (progress) => log.live(progressText(progress)),
+      }),
+    )
+    log.endLive()
+    return { source: image, converted, order }
+  })
+}
+
+function manifestAnnotations({ descriptor }: ResolvedImage, output: OutputOptions): Record<string, string> {
+  return {
+    [SOURCE_ANNOTATION]: descriptor.digest,
+    [VERSION_ANNOTATION]: packageVersion().version,
+    ...output.annotations,
+  }
+}
+
+async function keepAttestations(
+  from: ContentStore,
+  to: ContentStore,
+  { attestations }: ResolvedImages,
+  platforms: readonly ConvertedPlatform<unknown>[],
+): Promise<Descriptor[]> {
+  const kept: Descriptor[] = []
+  for (const attestation of attestations) {
+    const about = platforms.find(({ source }) => source.descriptor.digest === attestation.of)
+    if (about !== undefined)
+      kept.push(await keepAttestation(from, to, attestation, about.converted.manifest.digest))
+  }
+  return kept
+}
+
+/** What a name points at says nothing of platform and annotations: the manifest does. */
+function bare({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size }
+}
+
+function progressText({ layer, layers, doneBytes, totalBytes }: ConversionProgress): string {
+  const percent = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100)
+  return `converting layer ${layer + 1} of ${layers}: ${percent} %`
+}

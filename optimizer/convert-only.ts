@@ -1,0 +1,79 @@
+/** `optimizer convert`: the second half of the main job, from whatever store to whatever store. Nothing is run. */
+import type { Console } from './console.ts'
+import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts'
+import type { ImageLocation } from './image/location.ts'
+import { meantFor, orderWithoutRun } from './image-order.ts'
+import {
+  type ContainerdPlace,
+  type OpenStores,
+  sourceBeside,
+  withContainerdRun,
+  withSource,
+  withTarget,
+} from './open-stores.ts'
+import { type GivenSources, requireFitRecords } from './order/given-order.ts'
+import { type ConversionResult, conversionResult } from './result.ts'
+import { Stages } from './stages.ts'
+import type { PlatformSelection } from './store/resolve.ts'
+
+export interface ConvertRequest {
+  source: ImageLocation
+  target: ImageLocation
+  containerd: ContainerdPlace
+  /** Named by the run's lease; no snapshot is made. */
+  snapshotter: string
+  platforms: PlatformSelection
+  given: GivenSources
+  output: OutputOptions
+}
+
+export interface ConvertContext {
+  console: Console
+  signal: AbortSignal
+}
+
+/** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
+export async function convertOnly(
+  request: ConvertRequest,
+  context: ConvertContext,
+): Promise<ConversionResult> {
+  const { source, target, containerd, snapshotter } = request
+  const convert = (from: OpenStores, to: OpenStores) => convertIn(from, to, request, context)
+  if (target.kind !== 'containerd')
+    return await withSource(source, containerd, (from) => withTarget(target, null, (to) => convert(from, to)))
+  return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
+    withTarget(target, run, (to) =>
+      source.kind === 'containerd'
+        ? convert(sourceBeside(to, run, source), to)
+        : withSource(source, containerd, (from) => convert(from, to)),
+    ),
+  )
+}
+
+async function convertIn(
+  from: OpenStores,
+  to: OpenStores,
+  { platforms, given, output }: ConvertRequest,
+  context: ConvertContext,
+): Promise<ConversionResult> {
+  const { console: log } = context
+  const running = { ...context, stages: new Stages(log) }
+  const resolved = await resolveWhole(from, platforms, output.attestations, running)
+  requireFitRecords(resolved.images.map(meantFor), given, log)
+  const conversion = await convertImages(
+    {
+      from,
+      to,
+      resolved,
+      output,
+      orderOf: (image, layers) => orderWithoutRun(image, layers, given, log),
+    },
+    running,
+  )
+  return conversionResult({
+    resolved,
+    targetName: to.label,
+    conversion,
+    stages: running.stages.times,
+  })
+}

@@ -1,0 +1,128 @@
+/** What comes first in each layer where nothing is run: from records and a list that were given. */
+
+import { IncompleteRecordError, PreconditionError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Digest } from '../image/digest.ts'
+import { formatPlatform, type Platform, platformMatches } from '../image/platform.ts'
+import { LayerIndex } from '../record/layer-index.ts'
+import type { PathKey, TarEntry } from '../tar/entry.ts'
+import { listedFiles, type PrefetchList } from './prefetch-list.ts'
+import type { GivenRecord } from './record-file.ts'
+
+/** How many unknown lines are named. */
+const UNKNOWN_NAMED_MAX = 10
+
+export interface GivenSources {
+  records: readonly GivenRecord[]
+  /** The original's way: a record of any image, its paths wanted in every layer. */
+  recordAnyLayer: boolean
+  list: PrefetchList | null
+  /** What becomes of a record that is known to miss accesses. */
+  onLoss: 'fail' | 'warn'
+}
+
+export interface GivenOrder {
+  /** For each layer of the manifest the paths to put first. */
+  paths: PathKey[][]
+  /** Lines of the list that name nothing of the image. */
+  unknown: number
+}
+
+/** An image as far as an order is meant for it. */
+export interface OrderedImage {
+  manifestDigest: Digest
+  platform: Platform
+}
+
+/** The records meant for this image: those of its platform or, where none was said, of its manifest. */
+export function recordsFor(image: OrderedImage, { records, recordAnyLayer }: GivenSources): GivenRecord[] {
+  return records.filter(({ platform, record }) =>
+    platform === null
+      ? recordAnyLayer || namesManifest(record, image.manifestDigest)
+      : platformMatches(platform, image.platform),
+  )
+}
+
+function namesManifest(record: GivenRecord['record'], digest: Digest): boolean {
+  return record.entries.some(({ manifestDigest }) => manifestDigest === digest)
+}
+
+/**
+ * Known before any layer is read.
+ * @throws {PreconditionError} RECORD_OF_ANOTHER_IMAGE
+ * @throws {IncompleteRecordError}
+ */
+export function requireFitRecords(images: readonly OrderedImage[], sources: GivenSources, log: Log): void {
+  for (const given of sources.records) {
+    const meant = images.filter((image) => recordsFor(image, sources).includes(given))
+    const fits = meant.some((image) => namesManifest(given.record, image.manifestDigest))
+    if (meant.length === 0 || !(fits || sources.recordAnyLayer)) throw otherImage(given, images)
+    const { header } = given.record
+    if (header === null || header.complete) continue
+    const incomplete = `${given.file} is an incomplete record: ${header.incompleteReasons.join('; ')}`
+    if (sources.onLoss === 'fail')
+      throw new IncompleteRecordError(`${incomplete}: record again, or take it as it is with --on-loss warn`)
+    log.warn(`${incomplete}; going on, as --on-loss warn says`)
+  }
+}
+
+function otherImage(
+  { file, platform, record }: GivenRecord,
+  images: readonly OrderedImage[],
+): PreconditionError {
+  const of = [...new Set(record.entries.map(({ manifestDigest }) => manifestDigest))].join(', ') || 'no image'
+  const wanted = images
+    .map((image) => `${image.manifestDigest} (${formatPlatform(image.platform)})`)
+    .join(', ')
+  const place = platform === null ? '' : ` for ${formatPlatform(platform)}`
+  return new PreconditionError(
+    'RECORD_OF_ANOTHER_IMAGE',
+    `${file} is a record of ${of}, it does not fit${place}: what is converted is ${wanted}; ` +
+      'apply it by path alone with --record-any-layer',
+  )
+}
+
+/** Records in the order given, then the list; null where none of them is meant for this image. */
+export function givenOrder(
+  image: OrderedImage,
+  layers: readonly { entries: TarEntry[] }[],
+  sources: GivenSources,
+  log: Log,
+): GivenOrder | null {
+  const records = recordsFor(image, sources)
+  if (records.length === 0 && sources.list === null) return null
+  const paths = layers.map(() => new Set<PathKey>())
+  for (const { record } of records) {
+    for (const entry of record.entries) {
+      if (sources.recordAnyLayer) addEverywhere(entry.path, layers, paths)
+      else if (entry.manifestDigest === image.manifestDigest && entry.layerIndex !== null)
+        paths[entry.layerIndex]?.add(entry.path)
+    }
+  }
+  const unknown = sources.list === null ? 0 : addListed(sources.list, layers, paths, log)
+  return { paths: paths.map((set) => [...set]), unknown }
+}
+
+function addEverywhere(
+  path: PathKey,
+  layers: readonly { entries: TarEntry[] }[],
+  paths: readonly Set<PathKey>[],
+): void {
+  for (const index of layers.keys()) paths[index]?.add(path)
+}
+
+function addListed(
+  list: PrefetchList,
+  layers: readonly { entries: TarEntry[] }[],
+  paths: readonly Set<PathKey>[],
+  log: Log,
+): number {
+  const index = new LayerIndex(layers.map(({ entries }) => entries))
+  const listed = listedFiles(list, index, layers.length)
+  for (const [layer, found] of listed.paths.entries()) for (const path of found) paths[layer]?.add(path)
+  for (const { line, text } of listed.unknown.slice(0, UNKNOWN_NAMED_MAX))
+    log.warn(`line ${line} of the prefetch list names nothing of the image: ${text}`)
+  const rest = listed.unknown.length - UNKNOWN_NAMED_MAX
+  if (rest > 0) log.warn(`and so do ${rest} more lines`)
+  return listed.unknown.length
+}

@@ -1,0 +1,85 @@
+/** A list by hand of what comes first: paths and globs, one a line. @see docs/prefetch-list.md */
+import picomatch from 'picomatch'
+import type { LayerIndex, Located } from '../record/layer-index.ts'
+import type { PathKey } from '../tar/entry.ts'
+import { cleanPath } from '../tar/path-key.ts'
+
+export interface PrefetchList {
+  /** In file order. */
+  wanted: ListLine[]
+  /** Globs of what is left out, wherever it was wanted. */
+  excluded: string[]
+}
+
+export interface ListLine {
+  /** In the file, from 1. */
+  line: number
+  /** As written, without `/` at the start. */
+  text: string
+}
+
+export interface ListedFiles {
+  /** For each layer of the manifest what to put first, in order. */
+  paths: PathKey[][]
+  /** Lines that name nothing of the image. */
+  unknown: ListLine[]
+}
+
+export function parsePrefetchList(text: string): PrefetchList {
+  const list: PrefetchList = { wanted: [], excluded: [] }
+  for (const [index, raw] of text.split('\n').entries()) {
+    const line = raw.trim()
+    if (line === '' || line.startsWith('#')) continue
+    const pattern = (line.startsWith('!') ? line.slice(1).trim() : line).replace(/^(?:\.?\/)+/, '')
+    if (line.startsWith('!')) list.excluded.push(pattern)
+    else list.wanted.push({ line: index + 1, text: pattern })
+  }
+  return list
+}
+
+/**
+ * The list looked up in the merged file system: a file is wanted where a container would find it. A plain path wins
+ * over a glob of the same text, and takes the symbolic links along that lead to its file.
+ */
+export function listedFiles(list: PrefetchList, index: LayerIndex, layerCount: number): ListedFiles {
+  const layers = Array.from({ length: layerCount }, () => new Set<PathKey>())
+  const unknown: ListLine[] = []
+  const isExcluded = matcher(list.excluded)
+  let files: Located[] | undefined
+  for (const item of list.wanted) {
+    const plain = index.trace(pathOf(item.text))
+    // Sorted once, and only when there is a glob: matches of one glob come in path order.
+    if (plain.length === 0) files ??= sortedFiles(index)
+    const found = plain.length > 0 ? plain : matching(item.text, files ?? [])
+    if (found.length === 0) unknown.push(item)
+    for (const { layerIndex, entry } of found)
+      if (!isExcluded(textOf(entry.path))) layers[layerIndex]?.add(entry.path)
+  }
+  return { paths: layers.map((paths) => [...paths]), unknown }
+}
+
+function sortedFiles(index: LayerIndex): Located[] {
+  return [...index.located()]
+    .filter(({ entry }) => entry.type !== 'dir')
+    .sort((a, b) => (a.entry.path < b.entry.path ? -1 : 1))
+}
+
+function matching(pattern: string, files: readonly Located[]): Located[] {
+  const matches = matcher([pattern])
+  return files.filter(({ entry }) => matches(textOf(entry.path)))
+}
+
+/** `*`, `?` and `[]` within one directory, `**` across; names that begin with a dot like any other. */
+function matcher(patterns: string[]): (path: string) => boolean {
+  if (patterns.length === 0) return () => false
+  return picomatch(patterns, { dot: true, nonegate: true, noextglob: true, nobrace: false })
+}
+
+function pathOf(text: string): PathKey {
+  return cleanPath(Buffer.from(text))
+}
+
+/** Names that are not UTF-8 can be matched by globs alone. */
+function textOf(path: PathKey): string {
+  return Buffer.from(path, 'latin1').toString()
+}
