@@ -23,6 +23,7 @@ import { emitFooter, emitFrame } from './zstd-frames.ts'
 const TAR_SPLIT_LEVEL = 9
 const TAR_SPLIT_PIECE_BYTES = 256 * 1024
 const EMPTY = Buffer.alloc(0)
+const EMPTY_DIGEST = digestOf('')
 
 export class ContainersTable implements BlobTable {
   readonly #codec: Codec
@@ -75,6 +76,7 @@ export class ContainersTable implements BlobTable {
     const described = containersEntry(header)
     this.#isExact &&= described.isExact
     this.#seen.set(entry, described.entry)
+    if (entry.type === 'reg' && entry.sizeBytes === 0) described.entry.digest = EMPTY_DIGEST
     if (entry.sizeBytes === 0) this.#tarSplit.text.file({ name: described.entry.name, sizeBytes: 0 })
     this.#between = this.#between.subarray(headerEnd)
     this.#paddingBytes = 0

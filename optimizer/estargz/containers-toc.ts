@@ -30,7 +30,7 @@ export interface ContainersEntry {
   devMinor?: number
   /** Values in base64. */
   xattrs?: Record<string, string>
-  /** Of a regular file that is not empty. */
+  /** Of a regular file. */
   digest?: Digest
   offset?: number
   endOffset?: number

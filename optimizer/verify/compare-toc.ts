@@ -4,6 +4,7 @@ import { formatModtime, type TocEntry } from '../estargz/toc.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
 import { TOC_NAME } from '../tar/format-names.ts'
 import type { Findings } from './difference.ts'
+import { FORMAT_RULES } from './lazy-format.ts'
 import type { Scan } from './scan.ts'
 import { shownPath } from './shown-path.ts'
 import { chunksOf, covers, type TocChunk, type TocItem, tocKey } from './toc-claims.ts'
@@ -100,8 +101,10 @@ class TocComparing {
     expect('gid', entry.gid, told.gid ?? 0)
     expect('devMajor', entry.devMajor, told.devMajor ?? 0)
     expect('devMinor', entry.devMinor, told.devMinor ?? 0)
-    expect('userName', ...ownerNames(this.#userNames, entry.uid, entry.userName, told.userName))
-    expect('groupName', ...ownerNames(this.#groupNames, entry.gid, entry.groupName, told.groupName))
+    if (FORMAT_RULES[this.#found.format].tellsOwnerNames) {
+      expect('userName', ...ownerNames(this.#userNames, entry.uid, entry.userName, told.userName))
+      expect('groupName', ...ownerNames(this.#groupNames, entry.gid, entry.groupName, told.groupName))
+    }
     expect('linkName', linkName(entry, entry.linkName.toString('utf8')), linkName(entry, told.linkName ?? ''))
     expect('xattrs', xattrs(entry), toldXattrs(told))
     if (!sameTime(entry.mtimeNanoseconds, told.modtime))

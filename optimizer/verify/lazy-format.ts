@@ -16,6 +16,8 @@ export interface FormatRules {
   annotations(found: LayerToc, uncompressedBytes: number): Record<string, string>
   /** Its clients fetch ahead what lies before a landmark. */
   hasLandmark: boolean
+  /** Its TOC has the names of owners, not their ids alone. */
+  tellsOwnerNames: boolean
   /** What it must not say: readers of another format would believe it. */
   foreign: readonly string[]
 }
@@ -28,6 +30,7 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
     compression: 'gzip',
     tocInTar: true,
     hasLandmark: true,
+    tellsOwnerNames: true,
     annotations: (found, uncompressedBytes) => stargzSnapshotter(found, uncompressedBytes),
     foreign: [...STARGZ_KEYS, ...CONTAINERS_KEYS],
   },
@@ -35,6 +38,7 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
     compression: 'zstd',
     tocInTar: false,
     hasLandmark: true,
+    tellsOwnerNames: true,
     annotations: (found, uncompressedBytes) => ({
       ...stargzSnapshotter(found, uncompressedBytes),
       ...(found.frames === undefined ? {} : stargzAnnotations(found.frames)),
@@ -45,6 +49,7 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
     compression: 'zstd',
     tocInTar: false,
     hasLandmark: false,
+    tellsOwnerNames: false,
     annotations: (found) => (found.frames === undefined ? {} : containersAnnotations(found.frames)),
     foreign: [TOC_DIGEST_ANNOTATION, ...STARGZ_KEYS],
   },
