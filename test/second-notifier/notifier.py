@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A notifier written from docs/protocol.md alone, with nothing but Python: notifier.py --fd N
+"""A notifier written to docs/protocol.md, with nothing but Python: notifier.py --fd N
 
 As the text asks: everything is loaded, and every path opened, before hello.
 """

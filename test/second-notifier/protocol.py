@@ -1,4 +1,4 @@
-"""The protocol of docs/protocol.md a second time, from that text alone: msgpack, frames, and the notifier's messages."""
+"""The protocol of docs/protocol.md a second time, with nothing of the first: msgpack, frames, and the notifier's messages."""
 
 import struct
 

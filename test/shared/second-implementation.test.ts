@@ -1,4 +1,4 @@
-/** The notifier's side of the protocol once more, in Python and from docs/protocol.md alone, put to the fixtures. */
+/** The notifier's side of the protocol once more, in Python and with none of our code, put to the fixtures. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
