@@ -42,6 +42,18 @@ export function addConversionOptions(yargs: Argv): Argv {
       describe:
         'small files are compressed together until they have so many bytes: smaller, less lazily read',
     })
+    .option('estargz-external-toc', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: 'tables of contents go to a second image, TARGET-esgztoc, instead of into the layers',
+    })
+    .option('estargz-keep-diff-id', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: 'layers keep their uncompressed bytes, and so their order; needs --estargz-external-toc',
+    })
     .option('prefetch-compression-level', {
       group,
       type: 'string',
@@ -125,6 +137,14 @@ function layerFormat(argv: Arguments): LayerFormat {
   )
   const level = (option: string, fallback: number) =>
     integerBetween(option, single(argv, option) ?? String(fallback), 1, engine.levelMax)
+  const externalToc = argv['estargz-external-toc'] === true
+  const keepDiffId = argv['estargz-keep-diff-id'] === true
+  if (keepDiffId && !externalToc) {
+    throw new UsageError(
+      'OPTION_CONFLICT',
+      '--estargz-keep-diff-id needs --estargz-external-toc: a table of contents inside the layer would change it',
+    )
+  }
   return {
     kind: 'estargz',
     engine: engine.name,
@@ -137,6 +157,8 @@ function layerFormat(argv: Arguments): LayerFormat {
       0,
       CHUNK_BYTES_MAX,
     ),
+    externalToc,
+    keepDiffId,
   }
 }
 

@@ -1,6 +1,7 @@
 /** One opened layer → one blob in the store, and the descriptor that the new manifest has for it. */
 import type { BlobFormat } from '../estargz/blob-format.ts'
 import type { CompressionPool } from '../estargz/compression-pool.ts'
+import { DiffIdError } from '../estargz/lossless.ts'
 import { orderEntries } from '../estargz/prioritize.ts'
 import { writeBlob } from '../estargz/writer.ts'
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
@@ -8,6 +9,7 @@ import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { BlobWriter, ContentStore } from '../store/store.ts'
 import type { PathKey, TarNotes } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
+import { type TocLayer, writeTocLayer } from './toc-image.ts'
 
 /** containerd's own: spares it to decompress a blob in order to learn its diff ID. */
 export const UNCOMPRESSED_LABEL = 'containerd.io/uncompressed'
@@ -34,6 +36,8 @@ export interface ConvertedLayer {
   tocDigest: Digest | null
   /** The source's blob, byte for byte. */
   reused: boolean
+  /** Where the TOC is when the layer has it not inside. */
+  externalToc: TocLayer | null
   /** Of the new blob, TOC included. */
   uncompressedBytes: number
   /** Entries of the layer, without what the format adds. */
@@ -83,14 +87,22 @@ async function writeLayer(
   writer: BlobWriter,
 ): Promise<ConvertedLayer> {
   const { layer, index, pool, signal, onProgress } = request
-  const ordering = orderEntries(layer.entries, request.prioritized)
+  if (format.lossless && layer.notes.formatEntries > 0)
+    throw new DiffIdError('it has a landmark or a TOC of an earlier conversion')
+  const ordering = orderEntries(layer.entries, format.lossless ? [] : request.prioritized)
   const blob = await writeBlob(layer, ordering, pool, writer, {
     format,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   })
-  const { digest, sizeBytes, diffId } = blob
+  const { digest, sizeBytes, diffId, externalToc: toc } = blob
+  if (format.lossless && diffId !== layer.diffId)
+    throw new Error(`the diff ID of ${layer.descriptor.digest} became ${diffId}; please report this`)
   await writer.commit({ digest, sizeBytes, labels: { [UNCOMPRESSED_LABEL]: diffId } })
+  const externalToc =
+    toc === undefined
+      ? null
+      : await writeTocLayer(request.content, `${request.ref}-toc`, { layer: digest, toc })
   const files = ordering.prioritized.filter((entry) => entry.type === 'reg')
   return {
     index,
@@ -104,6 +116,7 @@ async function writeLayer(
     diffId,
     tocDigest: blob.tocDigest,
     reused: false,
+    externalToc,
     uncompressedBytes: blob.uncompressedBytes,
     entries: layer.entries.length,
     prioritizedFiles: files.length,
@@ -139,6 +152,7 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
     diffId: digest,
     tocDigest: null,
     reused: false,
+    externalToc: null,
     uncompressedBytes: size,
     entries: layer.entries.length,
     prioritizedFiles: 0,

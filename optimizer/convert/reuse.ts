@@ -64,6 +64,7 @@ export async function reuseLayer(request: ReuseRequest): Promise<ConvertedLayer 
     },
     diffId,
     tocDigest: found.tocDigest,
+    externalToc: null,
     reused: true,
     uncompressedBytes,
     entries: layer.entries.length,

@@ -25,6 +25,8 @@ export interface BlobFormat {
   readonly contentApart: boolean
   /** Whether a landmark entry separates what is fetched ahead from the rest. */
   readonly hasLandmark: boolean
+  /** The tar stays byte for byte what it was: nothing is moved, left out or added. */
+  readonly lossless?: boolean
   /** For one blob. */
   begin(): BlobTable
 }
@@ -56,10 +58,18 @@ export interface WrittenChunk {
   fileDigest?: Digest
 }
 
+/** A TOC as a layer of another image: a gzip-compressed tar with the TOC as only entry. */
+export interface ExternalToc {
+  bytes: Buffer
+  diffId: Digest
+}
+
 export interface BlobEnd {
   tocDigest: Digest
-  /** Where the TOC lies in the blob. */
-  tocOffset: number
+  /** Where the TOC lies in the blob; null when it is not in there. */
+  tocOffset: number | null
+  /** A TOC that is not in the blob, as a blob of its own. */
+  externalToc?: ExternalToc
   /** Of the layer's descriptor. */
   annotations: Record<string, string>
 }

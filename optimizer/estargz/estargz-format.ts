@@ -9,7 +9,7 @@ import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import type { BlobEnd, BlobFormat, BlobOutput, BlobTable, WrittenChunk } from './blob-format.ts'
 import type { Codec } from './codec.ts'
-import { encodeFooter, tocMember } from './gzip.ts'
+import { encodeExternalTocFooter, encodeFooter, tocMember } from './gzip.ts'
 import { StargzToc } from './stargz-toc.ts'
 
 /** Digest of the uncompressed TOC JSON; a lazily pulling snapshotter trusts no TOC without it. */
@@ -26,6 +26,10 @@ export interface EstargzOptions {
   chunkBytes: number
   /** 0 when absent. */
   minChunkBytes?: number
+  /** The TOC goes to an image of its own. */
+  externalToc?: boolean
+  /** The tar stays as it is, in source order; with `externalToc` only. */
+  keepDiffId?: boolean
 }
 
 /** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
@@ -45,16 +49,19 @@ export function estargzFormat(options: EstargzOptions): BlobFormat {
     minChunkBytes: options.minChunkBytes ?? 0,
     contentApart: false,
     hasLandmark: true,
-    begin: () => new EstargzTable(hotCodec),
+    lossless: options.keepDiffId ?? false,
+    begin: () => new EstargzTable(hotCodec, options.externalToc ?? false),
   }
 }
 
 class EstargzTable implements BlobTable {
   readonly #codec: Codec
+  readonly #isExternal: boolean
   readonly #toc = new StargzToc()
 
-  constructor(codec: Codec) {
+  constructor(codec: Codec, isExternal: boolean) {
     this.#codec = codec
+    this.#isExternal = isExternal
   }
 
   entry(entry: TarEntry): void {
@@ -68,17 +75,30 @@ class EstargzTable implements BlobTable {
   async end(output: BlobOutput): Promise<BlobEnd> {
     const json = this.#toc.end()
     const tocDigest = digestOfParts(json)
-    const tocOffset = output.offset
-    await output.member(tocMember(json), this.#codec)
-    await output.raw(encodeFooter(tocOffset))
+    const place = this.#isExternal ? await this.#apart(json, output) : await this.#inside(json, output)
     return {
       tocDigest,
-      tocOffset,
+      ...place,
       annotations: {
         [TOC_DIGEST_ANNOTATION]: tocDigest,
         [UNCOMPRESSED_SIZE_ANNOTATION]: String(output.uncompressedBytes),
       },
     }
+  }
+
+  async #inside(json: Buffer[], output: BlobOutput): Promise<{ tocOffset: number }> {
+    const tocOffset = output.offset
+    await output.member(tocMember(json), this.#codec)
+    await output.raw(encodeFooter(tocOffset))
+    return { tocOffset }
+  }
+
+  /** What would be the last member is a blob of its own. */
+  async #apart(json: Buffer[], output: BlobOutput): Promise<Pick<BlobEnd, 'tocOffset' | 'externalToc'>> {
+    const tar = tocMember(json)
+    const bytes = await output.compressed(tar, this.#codec)
+    await output.raw(encodeExternalTocFooter())
+    return { tocOffset: null, externalToc: { bytes, diffId: digestOfParts(tar) } }
   }
 }
 

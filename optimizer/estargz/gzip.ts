@@ -16,16 +16,32 @@ export const LEGACY_FOOTER_BYTES = 47
 
 const LANDMARK_CONTENT = Buffer.of(0x0f)
 const SUBFIELD_BYTES = 22
+const EXTERNAL_TOC_MARK = 'STARGZEXTERNALTOC'
 
 /** `1f 8b` … an empty gzip member whose extra field holds the TOC's offset in 16 hex digits and "STARGZ". */
 export function encodeFooter(tocOffset: number): Buffer {
-  const subfield = Buffer.from(`${tocOffset.toString(16).padStart(16, '0')}STARGZ`)
+  return emptyMember(Buffer.from(`${tocOffset.toString(16).padStart(16, '0')}STARGZ`))
+}
+
+/** Of a blob whose TOC is in another image: 46 bytes. */
+export function encodeExternalTocFooter(): Buffer {
+  return emptyMember(Buffer.from(EXTERNAL_TOC_MARK))
+}
+
+/** @param tail the last bytes of a blob */
+export function isExternalTocFooter(tail: Buffer): boolean {
+  const footer = encodeExternalTocFooter()
+  return tail.subarray(-footer.length).equals(footer)
+}
+
+/** A gzip member without content that carries `subfield` in its extra field. */
+function emptyMember(subfield: Buffer): Buffer {
   return Buffer.concat([
     Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255]), // 10  ID1 ID2 CM FLG=FEXTRA MTIME XFL OS
-    u16le(4 + subfield.length), // 2  XLEN = 26
+    u16le(4 + subfield.length), // 2  XLEN
     Buffer.from('SG'), // 2  SI1 SI2
-    u16le(subfield.length), // 2  LEN = 22
-    subfield, // 22
+    u16le(subfield.length), // 2  LEN
+    subfield,
     Buffer.from([1, 0, 0, 0xff, 0xff]), // 5  empty stored block, the last
     Buffer.alloc(8), // 8  CRC32 ISIZE
   ])

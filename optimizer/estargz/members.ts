@@ -25,6 +25,12 @@ export interface PlannedEntry {
   hot?: boolean
 }
 
+/** Bytes of the old tar that are kept and no entry tells of. */
+export interface SourceRange {
+  sourceOffset: number
+  bytes: number
+}
+
 /** An entry that a member holds: its header when it has no content, else a chunk of the content. */
 export interface MemberPart {
   entry: TarEntry
@@ -57,55 +63,99 @@ export interface PlanOptions {
   contentApart: boolean
   /** Of the source layer: its last padding may be missing. */
   sourceBytes: number
+  /** Headers are the source's and nothing is made up: padding comes as ranges. */
+  lossless?: boolean
 }
 
 /** Headers alone are cut too: a layer of a million links must not become one member in memory. */
 export const HEADER_RUN_BYTES = 1024 * 1024
 
-export function* planMembers(entries: Iterable<PlannedEntry>, options: PlanOptions): Generator<Member> {
-  let member: Member | undefined
+export function* planMembers(
+  planned: Iterable<PlannedEntry | SourceRange>,
+  options: PlanOptions,
+): Generator<Member> {
+  const cuts = new MemberCuts(options)
+  for (const item of planned) {
+    if ('entry' in item) yield* cuts.entry(item)
+    else yield* cuts.range(item)
+  }
+  yield* cuts.end()
+}
+
+class MemberCuts {
+  readonly #options: PlanOptions
+  #member: Member | undefined
   /** Of the member, after its last content. */
-  let headerRunBytes = 0
-  let isFirst = true
-  for (const { entry, content, hot = false } of entries) {
-    if (member !== undefined && headerRunBytes >= HEADER_RUN_BYTES) {
-      yield member
-      member = undefined
-    }
-    if (member === undefined) {
-      member = newMember(hot)
-      headerRunBytes = 0
-    }
-    const header = headerSegment(entry)
-    addSegment(member, header)
-    headerRunBytes += header.bytes
+  #runBytes = 0
+  #hasContent = false
+
+  constructor(options: PlanOptions) {
+    this.#options = options
+  }
+
+  *entry({ entry, content, hot = false }: PlannedEntry): Generator<Member> {
+    yield* this.#run(headerSegment(entry), hot)
     if (entry.sizeBytes === 0) {
-      member.parts.push({ entry })
-      continue
+      this.#member?.parts.push({ entry })
+      return
     }
-    const payload = new Payload(entry, content)
-    for (let offset = 0; offset < entry.sizeBytes; offset += options.chunkBytes) {
+    yield* this.#content(entry, new Payload(entry, content), hot)
+    if (this.#options.contentApart) {
+      yield this.#member as Member
+      this.#member = newMember(hot)
+    }
+    const padding = this.#options.lossless
+      ? NOTHING
+      : paddingSegment(entry, content, this.#options.sourceBytes)
+    addSegment(this.#member as Member, padding)
+    this.#runBytes = padding.bytes
+  }
+
+  *range({ sourceOffset, bytes }: SourceRange): Generator<Member> {
+    for (let start = 0; start < bytes; start += HEADER_RUN_BYTES) {
+      const pieceBytes = Math.min(HEADER_RUN_BYTES, bytes - start)
+      yield* this.#run({ sourceOffset: sourceOffset + start, bytes: pieceBytes }, false)
+    }
+  }
+
+  *end(): Generator<Member> {
+    if (this.#member !== undefined && this.#member.bytes > 0) yield this.#member
+  }
+
+  /** What lies between contents. */
+  *#run(segment: Segment, hot: boolean): Generator<Member> {
+    if (this.#member !== undefined && this.#runBytes >= HEADER_RUN_BYTES) {
+      yield this.#member
+      this.#member = undefined
+    }
+    if (this.#member === undefined) {
+      this.#member = newMember(hot)
+      this.#runBytes = 0
+    }
+    addSegment(this.#member, segment)
+    this.#runBytes += segment.bytes
+  }
+
+  *#content(entry: TarEntry, payload: Payload, hot: boolean): Generator<Member> {
+    const { chunkBytes, minChunkBytes } = this.#options
+    for (let offset = 0; offset < entry.sizeBytes; offset += chunkBytes) {
+      let member = this.#member as Member
       // What is fetched ahead ends where a member ends.
-      const joins = !isFirst && member.bytes < options.minChunkBytes && member.hot === hot
+      const joins = this.#hasContent && member.bytes < minChunkBytes && member.hot === hot
       if (!joins) {
         yield member
         member = newMember(hot)
-        isFirst = false
+        this.#member = member
+        this.#hasContent = true
       }
-      const bytes = Math.min(options.chunkBytes, entry.sizeBytes - offset)
+      const bytes = Math.min(chunkBytes, entry.sizeBytes - offset)
       member.parts.push({ entry, chunk: { offset, bytes, innerOffset: member.bytes } })
       for (const segment of payload.take(bytes)) addSegment(member, segment)
     }
-    if (options.contentApart) {
-      yield member
-      member = newMember(hot)
-    }
-    const padding = paddingSegment(entry, content, options.sourceBytes)
-    addSegment(member, padding)
-    headerRunBytes = padding.bytes
   }
-  if (member !== undefined && member.bytes > 0) yield member
 }
+
+const NOTHING: Segment = { bytes: 0 }
 
 function newMember(hot: boolean): Member {
   return { segments: [], bytes: 0, parts: [], hot }

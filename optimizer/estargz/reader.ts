@@ -128,13 +128,15 @@ function findLandmark(toc: Toc): Landmark | undefined {
   }
 }
 
-/** A piece of a regular file: where its member lies, and where its bytes belong. */
+/** A piece of a regular file: where it lies in which member, and where its bytes belong. */
 export interface Chunk {
   /** Name of the file. */
   name: string
   offset: number
   /** Of the compressed member. */
   memberBytes: number
+  /** Where it begins in the uncompressed member. */
+  innerOffset: number
   chunkOffset: number
   chunkBytes: number
   chunkDigest: Digest | undefined
@@ -155,23 +157,34 @@ export function chunksOf({ toc, contentBytes, format }: LayerChunks): Chunk[] {
     if (entry.type === 'reg') file = entry
     const isChunk = entry.type === 'chunk' || (entry.type === 'reg' && (entry.size ?? 0) > 0)
     if (!isChunk || file === undefined) continue
-    const { offset = 0, chunkOffset = 0 } = entry
-    const previous = chunks.at(-1)
-    if (previous !== undefined) previous.memberBytes = offset - previous.offset
+    const { offset = 0, chunkOffset = 0, innerOffset = 0 } = entry
     const chunkBytes = entry.chunkSize || (file.size ?? 0) - chunkOffset
     const { chunkDigest = entry.digest } = entry
     chunks.push({
       name: file.name,
       offset,
-      memberBytes: contentBytes - offset,
+      memberBytes: 0,
+      innerOffset,
       chunkOffset,
       chunkBytes,
       chunkDigest,
       compression: format === 'estargz' ? 'gzip' : 'zstd',
     })
   }
+  measureMembers(chunks, contentBytes)
   requireConsistent(chunks, toc)
   return chunks
+}
+
+/** A member goes to the next one; several chunks may share it. */
+function measureMembers(chunks: readonly Chunk[], contentBytes: number): void {
+  let end = contentBytes
+  let following: Chunk | undefined
+  for (const chunk of chunks.toReversed()) {
+    if (following !== undefined && following.offset !== chunk.offset) end = following.offset
+    chunk.memberBytes = end - chunk.offset
+    following = chunk
+  }
 }
 
 /** Chunks follow each other in the blob, and those of a file cover it. */
@@ -182,12 +195,23 @@ function requireConsistent(chunks: readonly Chunk[], toc: Toc): void {
     for (let end = 0; end < size; next++) {
       const chunk = chunks[next]
       const follows = chunk?.name === name && chunk.chunkOffset === end && chunk.memberBytes > 0
-      if (!follows || chunk.chunkBytes <= 0 || end + chunk.chunkBytes > size) {
+      if (
+        !follows ||
+        overlaps(chunk, chunks[next - 1]) ||
+        chunk.chunkBytes <= 0 ||
+        end + chunk.chunkBytes > size
+      ) {
         throw new TocError('CHUNKS_INCONSISTENT', `the chunks of ${name} do not cover it in order`)
       }
       end += chunk.chunkBytes
     }
   }
+}
+
+/** Contents of one member come one after the other. */
+function overlaps(chunk: Chunk, before: Chunk | undefined): boolean {
+  if (before === undefined || before.offset !== chunk.offset) return false
+  return chunk.innerOffset < before.innerOffset + before.chunkBytes
 }
 
 /** Header blocks of following entries may share a member with a chunk; more than this is no layer's. */
@@ -200,14 +224,14 @@ export async function readChunk(read: ReadAt, chunk: Chunk): Promise<Buffer> {
   let member: Buffer
   try {
     const compressed = await read(chunk.offset, chunk.memberBytes)
-    const bytesMax = chunk.chunkBytes + MEMBER_SURPLUS_BYTES_MAX
+    const bytesMax = chunk.innerOffset + chunk.chunkBytes + MEMBER_SURPLUS_BYTES_MAX
     // Decompressed here and now: a chunk is some thousandths of a second.
     const zstd = chunk.compression === 'zstd'
     member = zstd ? decompressFrames(compressed, bytesMax) : await inflate(compressed, bytesMax)
   } catch (cause) {
     throw new TocError('CHUNK_CORRUPT', `${where} cannot be read: ${messageOf(cause)}`, { cause })
   }
-  const content = member.subarray(0, chunk.chunkBytes)
+  const content = member.subarray(chunk.innerOffset, chunk.innerOffset + chunk.chunkBytes)
   const found = digestOf(content)
   if (content.length === chunk.chunkBytes && found === chunk.chunkDigest) return content
   throw new TocError('CHUNK_CORRUPT', `${where} has ${found}, the TOC says ${chunk.chunkDigest}`)

@@ -195,7 +195,7 @@ export function parseToc(json: Buffer): Toc {
   return toc as Toc
 }
 
-const NUMBERS = ['size', 'offset', 'chunkOffset', 'chunkSize'] as const
+const NUMBERS = ['size', 'offset', 'innerOffset', 'chunkOffset', 'chunkSize'] as const
 
 function requireEntry(value: unknown, index: number): void {
   const entry = (typeof value === 'object' && value !== null ? value : {}) as Partial<TocEntry>

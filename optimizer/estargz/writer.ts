@@ -6,10 +6,11 @@ import { createHash, type Hash } from 'node:crypto'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { type Batch, batches } from './batches.ts'
-import type { BlobFormat, BlobOutput, BlobTable } from './blob-format.ts'
+import type { BlobFormat, BlobOutput, BlobTable, ExternalToc } from './blob-format.ts'
 import type { Codec } from './codec.ts'
 import type { BatchBuffers, CompressedBatch, CompressionPool } from './compression-pool.ts'
 import { landmark } from './gzip.ts'
+import { losslessEntries } from './lossless.ts'
 import { type Member, type PlannedEntry, planMembers, type Segment } from './members.ts'
 import type { Ordering } from './prioritize.ts'
 
@@ -39,7 +40,10 @@ export interface WrittenBlob {
   diffId: Digest
   uncompressedBytes: number
   tocDigest: Digest
-  tocOffset: number
+  /** null when the TOC is not in the blob. */
+  tocOffset: number | null
+  /** The TOC where it is a blob of its own. */
+  externalToc?: ExternalToc
   /** Compressed bytes before the landmark's content; 0 when nothing is to be fetched ahead. */
   hotZoneBytes: number
   /** Of the format, for the layer's descriptor. */
@@ -86,11 +90,16 @@ class BlobWriting {
 
   async write(ordering: Ordering): Promise<WrittenBlob> {
     const { format } = this.#options
-    const plan = planMembers(plannedEntries(ordering, format), {
+    const { uncompressedBytes: sourceBytes } = this.#layer
+    const planned = format.lossless
+      ? losslessEntries(ordering.rest, sourceBytes)
+      : plannedEntries(ordering, format)
+    const plan = planMembers(planned, {
       chunkBytes: format.chunkBytes,
       minChunkBytes: format.minChunkBytes,
       contentApart: format.contentApart,
-      sourceBytes: this.#layer.uncompressedBytes,
+      sourceBytes,
+      lossless: format.lossless ?? false,
     })
     await this.#writeMembers(plan)
     const end = await this.#table.end(this.#output())

@@ -38,7 +38,10 @@ describe('Reading a blob', () => {
   })
 
   it('asks for the footer and the TOC alone', async () => {
-    const { blob, tocOffset } = await convertTar(TAR)
+    const {
+      blob,
+      toc: { tocOffset },
+    } = await convertTar(TAR)
     const asked: [number, number][] = []
     await readToc(async (offset, bytes) => {
       asked.push([offset, bytes])

@@ -7,9 +7,10 @@ import type { EngineName } from '../../native/compression.ts'
 import { decompressFrames, isZstd } from '../../native/zstd.ts'
 import { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
 import { estargzFormat } from '../../optimizer/estargz/estargz-format.ts'
+import { encodeExternalTocFooter } from '../../optimizer/estargz/gzip.ts'
 import { orderEntries } from '../../optimizer/estargz/prioritize.ts'
 import { type LayerToc, type ReadAt, readToc } from '../../optimizer/estargz/reader.ts'
-import { type TocEntry, TocText } from '../../optimizer/estargz/toc.ts'
+import { parseToc, type TocEntry, TocText } from '../../optimizer/estargz/toc.ts'
 import { type WrittenBlob, writeBlob } from '../../optimizer/estargz/writer.ts'
 import type { ZstdChunkedDialect } from '../../optimizer/estargz/zstd-footer.ts'
 import { zstdChunkedFormat } from '../../optimizer/estargz/zstdchunked-format.ts'
@@ -58,6 +59,8 @@ export interface ConvertTarOptions {
   prefetchLevel?: number
   chunkBytes?: number
   minChunkBytes?: number
+  externalToc?: boolean
+  keepDiffId?: boolean
   prioritized?: string[]
   /** Threads that are there already, and stay. */
   pool?: CompressionPool
@@ -67,6 +70,7 @@ export interface ConvertedTar extends WrittenBlob {
   blob: Buffer
   /** Uncompressed. */
   tar: Buffer
+  /** The external one where the blob has none. */
   toc: LayerToc
   missing: string[]
 }
@@ -83,6 +87,8 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
           ...levels,
           chunkBytes,
           minChunkBytes: options.minChunkBytes ?? 0,
+          externalToc: options.externalToc ?? false,
+          keepDiffId: options.keepDiffId ?? false,
         })
       : zstdChunkedFormat({ dialect: options.dialect, ...levels, chunkBytes })
   const pieces: Buffer[] = []
@@ -91,7 +97,7 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
     const sink = { write: async (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes)) }
     const written = await writeBlob(layer, ordering, pool, sink, { format })
     const blob = Buffer.concat(pieces)
-    const toc = (await readToc(readerOf(blob), blob.length)) as LayerToc
+    const toc = await tocOf(blob, written)
     return { ...written, blob, tar: decompressed(blob), toc, missing: ordering.missing }
   } finally {
     if (options.pool === undefined) await pool.close()
@@ -101,6 +107,23 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
 
 function decompressed(blob: Buffer): Buffer {
   return isZstd(blob) ? decompressFrames(blob, 2 ** 31) : gunzipSync(blob)
+}
+
+async function tocOf(blob: Buffer, { externalToc, tocDigest }: WrittenBlob): Promise<LayerToc> {
+  if (externalToc === undefined) return (await readToc(readerOf(blob), blob.length)) as LayerToc
+  const json = gunzipSync(externalToc.bytes)
+  const size = Number.parseInt(json.toString('latin1', 124, 135), 8)
+  const text = json.subarray(512, 512 + size)
+  const contentBytes = blob.length - encodeExternalTocFooter().length
+  return {
+    format: 'estargz',
+    toc: parseToc(text),
+    json: text,
+    tocDigest,
+    tocOffset: contentBytes,
+    contentBytes,
+    landmark: undefined,
+  }
 }
 
 export function readerOf(blob: Buffer): ReadAt {
