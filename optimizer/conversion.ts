@@ -20,6 +20,7 @@ import {
 import type { ContentStore } from './store/store.ts'
 import type { PathKey } from './tar/entry.ts'
 import type { OpenedLayer } from './tar/layer.ts'
+import { type TocImage, writeTocImages } from './toc-images.ts'
 import { formatVerification, verificationError } from './verify/report.ts'
 import { verifyImages } from './verify/verify-images.ts'
 import { packageVersion } from './version.ts'
@@ -32,6 +33,8 @@ export interface OutputOptions {
   reuse: boolean
   /** Compare result and source before the target's name is set. */
   verify: boolean
+  /** Name of the image of external TOCs in the target's store; null: the target's + "-esgztoc". */
+  tocReference: string | null
   conversion: ConversionOptions
 }
 
@@ -78,6 +81,8 @@ export interface Conversion<Origin> {
   attestations: { kept: number; dropped: number }
   /** Other manifests of the source's index that the result lacks. */
   leftOut: number
+  /** Of layers that have their TOC not inside. */
+  tocImage: TocImage | null
 }
 
 /** The images asked for, all there and readable: known before any work is done. Says what is left out. */
@@ -137,6 +142,10 @@ export async function convertImages<Origin>(
     resolved.index === null
       ? bare(manifests[0] as Descriptor)
       : await writeIndex(to.content, resolved.index, manifests)
+  const tocImage = await writeTocImages(to, platforms, {
+    hasIndex: resolved.index !== null,
+    reference: output.tocReference,
+  })
   if (output.verify)
     await context.stages.run('verify', to.label, () => requireEqual(request, target, context))
   await context.stages.run('publish', to.label, async () => {
@@ -145,10 +154,12 @@ export async function convertImages<Origin>(
     await setImmediate()
     await setImmediate()
     context.signal.throwIfAborted()
+    // Whoever finds the image finds its TOCs.
+    if (tocImage !== null) await to.images.put({ name: tocImage.name, target: tocImage.target, labels: {} })
     await to.images.put({ name: to.name, target, labels: {} })
   })
   const attestations = { kept: kept.length, dropped: resolved.attestations.length - kept.length }
-  return { target, platforms, attestations, leftOut: resolved.leftOut.length }
+  return { target, platforms, attestations, leftOut: resolved.leftOut.length, tocImage }
 }
 
 /** @throws {CodedError} VERIFICATION_FAILED */

@@ -26,6 +26,8 @@ export interface ConversionResult {
   attestations: { kept: number; dropped: number }
   /** Other manifests of the source's index that the result lacks. */
   leftOut: number
+  /** The image that holds the layers' TOCs where they have them not inside. */
+  tocImage: { name: string; digest: Digest } | null
   stages: StageTime[]
   /** Bytes of the result depend on engine, version and levels; null where nothing is compressed. */
   engine: { name: string; version: string; level: number; prefetchLevel: number } | null
@@ -107,6 +109,10 @@ export function conversionResult({
     platforms,
     attestations: conversion.attestations,
     leftOut: conversion.leftOut,
+    tocImage:
+      conversion.tocImage === null
+        ? null
+        : { name: conversion.tocImage.label, digest: conversion.tocImage.target.digest },
     stages,
     engine: engineOf((conversion.platforms[0] as ConvertedPlatform<OrderOrigin>).converted),
   }

@@ -7,6 +7,9 @@ export function formatSummary(result: ConversionResult): string {
   return [
     ...result.platforms.flatMap((platform) => platformLines(platform, result.platforms.length > 1)),
     result.stages.map((stage) => `${stage.name} ${formatSeconds(stage.seconds)}`).join(', '),
+    ...(result.tocImage === null
+      ? []
+      : [`${result.tocImage.name} holds its tables of contents: ${result.tocImage.digest}`]),
     `${result.target.name} is ready: ${result.target.digest}`,
   ].join('\n')
 }

@@ -48,6 +48,12 @@ export function addConversionOptions(yargs: Argv): Argv {
       default: false,
       describe: 'tables of contents go to a second image, TARGET-esgztoc, instead of into the layers',
     })
+    .option('estargz-external-toc-ref', {
+      group,
+      type: 'string',
+      defaultDescription: 'TARGET-esgztoc',
+      describe: "name of that image in the target's store; needs --estargz-external-toc",
+    })
     .option('estargz-keep-diff-id', {
       group,
       type: 'boolean',
@@ -110,6 +116,12 @@ function addZstdChunkedOptions(yargs: Argv): Argv {
     })
 }
 
+const EXTERNAL_TOC_OPTIONS = [
+  'estargz-external-toc',
+  'estargz-external-toc-ref',
+  'estargz-keep-diff-id',
+] as const
+
 /** @throws {UsageError}; {CodedError} ENGINE_MISSING */
 export function conversionOptions(argv: Arguments): ConversionOptions {
   return {
@@ -124,7 +136,12 @@ export function conversionOptions(argv: Arguments): ConversionOptions {
 }
 
 function layerFormat(argv: Arguments): LayerFormat {
-  if (argv.zstdchunked === true) return zstdChunkedFormat(argv)
+  const external = EXTERNAL_TOC_OPTIONS.find((option) => Boolean(argv[option]))
+  if (argv.zstdchunked === true) {
+    if (external !== undefined)
+      throw new UsageError('OPTION_CONFLICT', `--${external} is for eStargz: leave --zstdchunked out`)
+    return zstdChunkedFormat(argv)
+  }
   if (single(argv, 'zstdchunked-dialect') !== undefined) {
     throw new UsageError(
       'OPTION_CONFLICT',
@@ -139,10 +156,10 @@ function layerFormat(argv: Arguments): LayerFormat {
     integerBetween(option, single(argv, option) ?? String(fallback), 1, engine.levelMax)
   const externalToc = argv['estargz-external-toc'] === true
   const keepDiffId = argv['estargz-keep-diff-id'] === true
-  if (keepDiffId && !externalToc) {
+  if (external !== undefined && !externalToc) {
     throw new UsageError(
       'OPTION_CONFLICT',
-      '--estargz-keep-diff-id needs --estargz-external-toc: a table of contents inside the layer would change it',
+      `--${external} needs --estargz-external-toc: without it the table of contents is inside the layer`,
     )
   }
   return {

@@ -15,7 +15,13 @@ import {
 } from './common-options.ts'
 import { addConversionOptions } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
-import { addOutputImageOptions, outputOptions, platformSelection, targetLocation } from './output-options.ts'
+import {
+  addOutputImageOptions,
+  outputOptions,
+  platformSelection,
+  requireOrderKept,
+  targetLocation,
+} from './output-options.ts'
 
 export const convertCommand: Command = {
   usage: 'convert <source> <target>',
@@ -67,6 +73,7 @@ export function convertRequest(argv: Arguments): ConvertRequest {
   const output = outputOptions(argv)
   const ordered = given.records.length > 0 || given.list !== null
   const uncompress = argv.uncompress === true
+  requireOrderKept(output, ordered)
   if (uncompress && (ordered || output.reuse)) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',

@@ -15,7 +15,13 @@ import {
 } from './common-options.ts'
 import { addConversionOptions } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
-import { addOutputImageOptions, outputOptions, platformSelection, targetLocation } from './output-options.ts'
+import {
+  addOutputImageOptions,
+  outputOptions,
+  platformSelection,
+  requireOrderKept,
+  targetLocation,
+} from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
 import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
 
@@ -62,6 +68,8 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
       '--record-out needs a record, --no-optimize and --prefetch-list make none: leave one of them out',
     )
   }
+  const output = outputOptions(argv)
+  requireOrderKept(output, runs || given.list !== null || given.records.length > 0)
   return {
     source: sourceLocation(argv),
     target: targetLocation(argv),
@@ -71,7 +79,7 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     workload: runs ? workloadOptions(argv) : null,
     recording: recordingOptions(argv),
     given,
-    output: outputOptions(argv),
+    output,
   }
 }
 

@@ -76,13 +76,40 @@ export function targetLocation(argv: Arguments): ImageLocation {
 
 /** @throws {UsageError} */
 export function outputOptions(argv: Arguments): OutputOptions {
-  return {
+  const output: OutputOptions = {
     attestations: oneOf('attestations', single(argv, 'attestations') ?? 'drop', ['drop', 'keep']),
     annotations: Object.fromEntries(repeated(argv, 'annotation').map(annotation)),
     reuse: argv.reuse === true,
     verify: argv.verify === true,
+    tocReference: single(argv, 'estargz-external-toc-ref') ?? null,
     conversion: conversionOptions(argv),
   }
+  const { format } = output.conversion
+  if (format.kind === 'estargz' && format.externalToc === true) requireExternalTocAlone(argv, output)
+  return output
+}
+
+/** What reads layers from their ends finds no TOC there. */
+function requireExternalTocAlone(argv: Arguments, { reuse, verify, tocReference }: OutputOptions): void {
+  const other = reuse ? 'reuse' : verify ? 'verify' : argv.uncompress === true ? 'uncompress' : null
+  if (other !== null)
+    throw new UsageError('OPTIONS_CONTRADICT', `--${other} does not go with --estargz-external-toc`)
+  const target = targetLocation(argv)
+  if (tocReference === null && target.kind !== 'containerd' && target.reference === null) {
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--estargz-external-toc writes two images: give <target> a tag, so that they can be told apart',
+    )
+  }
+}
+
+/** @throws {UsageError} where layers shall keep their order and get another one */
+export function requireOrderKept({ conversion }: OutputOptions, orders: boolean): void {
+  if (!orders || conversion.format.kind !== 'estargz' || conversion.format.keepDiffId !== true) return
+  throw new UsageError(
+    'OPTIONS_CONTRADICT',
+    '--estargz-keep-diff-id keeps the order of the layers: it goes with no record and no list (use --no-optimize)',
+  )
 }
 
 function annotation(text: string): [key: string, value: string] {

@@ -76,8 +76,3 @@ export async function writeTocLayer(
   const annotations = { [LAYER_DIGEST_ANNOTATION]: layer }
   return { descriptor: { ...blob, annotations }, diffId: toc.diffId }
 }
-
-/** The name that snapshotters look for: the suffix goes to the tag. */
-export function tocImageName(target: string): string {
-  return `${target}${TOC_IMAGE_SUFFIX}`
-}

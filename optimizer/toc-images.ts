@@ -1,0 +1,44 @@
+/** Where layers have their TOCs not inside: the image of all of them, one manifest for each platform of the result. */
+import type { ConvertedPlatform } from './conversion.ts'
+import { writeIndex } from './convert/documents.ts'
+import { TOC_IMAGE_SUFFIX, writeTocImage } from './convert/toc-image.ts'
+import { type Descriptor, MEDIA_TYPE } from './image/descriptor.ts'
+import type { Index } from './image/manifest.ts'
+import { formatPlatform } from './image/platform.ts'
+import type { OpenStores } from './open-stores.ts'
+
+/** An image that is written and has no name yet. */
+export interface TocImage {
+  name: string
+  /** As a person writes it. */
+  label: string
+  target: Descriptor
+}
+
+/**
+ * @param reference its name in the target's store, or null for the target's name + "-esgztoc"
+ * @returns null where every TOC is in its layer
+ */
+export async function writeTocImages(
+  { content, name, label }: Pick<OpenStores, 'content' | 'name' | 'label'>,
+  platforms: readonly ConvertedPlatform<unknown>[],
+  { hasIndex, reference }: { hasIndex: boolean; reference: string | null },
+): Promise<TocImage | null> {
+  const external = platforms.some(({ converted }) =>
+    converted.layers.some(({ externalToc }) => externalToc !== null),
+  )
+  if (!external) return null
+  const manifests: Descriptor[] = []
+  for (const { source, converted } of platforms) {
+    const { config, platform } = source
+    const ref = `toc-${formatPlatform(platform).replaceAll('/', '-')}`
+    const manifest = await writeTocImage({ content, config, layers: converted.layers, ref })
+    manifests.push(hasIndex ? { ...manifest, platform } : manifest)
+  }
+  const index: Index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }
+  return {
+    name: reference ?? `${name}${TOC_IMAGE_SUFFIX}`,
+    label: reference ?? `${label}${TOC_IMAGE_SUFFIX}`,
+    target: hasIndex ? await writeIndex(content, index, manifests) : (manifests[0] as Descriptor),
+  }
+}

@@ -1,0 +1,121 @@
+/** `optimizer convert --estargz-external-toc` as users run it, from layout to layout. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { LAYER_DIGEST_ANNOTATION } from '../../optimizer/convert/toc-image.ts'
+import { TOC_DIGEST_ANNOTATION } from '../../optimizer/estargz/estargz-format.ts'
+import type { Descriptor } from '../../optimizer/image/descriptor.ts'
+import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
+import { hostPlatform, type Platform } from '../../optimizer/image/platform.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
+import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { type ResolvedImages, resolveImages } from '../../optimizer/store/resolve.ts'
+import type { ContentStore } from '../../optimizer/store/store.ts'
+import { TOC_NAME } from '../../optimizer/tar/format-names.ts'
+import { putPlatforms } from '../helpers/platform-image.ts'
+import { dir, file, tarOf } from '../helpers/tar-language.ts'
+import { indexTar } from '../helpers/tar-layer.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
+const OTHER: Platform = { os: 'linux', architecture: 's390x' }
+const BASE = tarOf([dir('bin/'), file('bin/sh', 'shell '.repeat(999)), file('motd', 'old')])
+const APP = tarOf([dir('app/'), file('app/main', 'main'), file('app/data', 'd'.repeat(5000))])
+
+describe('optimizer convert --estargz-external-toc', () => {
+  let folder: string
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'external-toc-'))
+    const layout = await OciLayout.openForWriting(join(folder, 'source'))
+    const images = [
+      { platform: hostPlatform(), layers: [BASE, APP] },
+      { platform: OTHER, layers: [BASE] },
+    ]
+    await putPlatforms(layout, 'all', images)
+    await layout.close()
+    writeFileSync(join(folder, 'list'), 'bin/sh\n')
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  function convert(target: string, ...options: string[]) {
+    const source = `oci:${join(folder, 'source')}:all`
+    const args = ['convert', source, `oci:${join(folder, 'target')}${target}`, '--json', ...options]
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8' })
+    return { status, stdout, stderr }
+  }
+
+  async function read(name: string): Promise<ResolvedImages & { content: ContentStore }> {
+    const layout = await OciLayout.openForReading(join(folder, 'target'))
+    return { ...(await resolveImages(layout.images, layout.content, name, 'all')), content: layout.content }
+  }
+
+  async function inflated(content: ContentStore, digest: Digest): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of content.read(digest)) pieces.push(piece)
+    return gunzipSync(Buffer.concat(pieces))
+  }
+
+  it('writes a second image with the TOC of each layer, for every platform', async () => {
+    const { status, stdout, stderr } = convert(':one', '--all-platforms', '--estargz-external-toc')
+    assert.equal(status, 0, stderr)
+    const result: ConversionResult = JSON.parse(stdout)
+    assert.equal(result.tocImage?.name, `oci:${join(folder, 'target')}:one-esgztoc`)
+    const image = await read('one')
+    const tocs = await read('one-esgztoc')
+    assert.equal(tocs.images.length, 2)
+    for (const [index, { manifest, platform }] of image.images.entries()) {
+      const tocImage = tocs.images[index]
+      assert.deepEqual(tocImage?.platform, platform)
+      assert.equal(tocImage?.manifest.layers.length, manifest.layers.length)
+      for (const [position, layer] of manifest.layers.entries()) {
+        const names = indexTar(await inflated(image.content, layer.digest)).entries.map(({ path }) => path)
+        assert.ok(!names.includes(TOC_NAME))
+        const toc: Descriptor | undefined = tocImage?.manifest.layers[position]
+        assert.equal(toc?.annotations?.[LAYER_DIGEST_ANNOTATION], layer.digest)
+        const tar = await inflated(tocs.content, toc?.digest as Digest)
+        assert.equal(tocImage?.config.rootfs.diff_ids[position], digestOf(tar))
+        const size = Number.parseInt(tar.toString('latin1', 124, 135), 8)
+        assert.equal(tar.toString('latin1', 0, TOC_NAME.length), TOC_NAME)
+        assert.equal(layer.annotations?.[TOC_DIGEST_ANNOTATION], digestOf(tar.subarray(512, 512 + size)))
+      }
+    }
+  })
+
+  it('keeps every diff ID with --estargz-keep-diff-id, and takes another name for the TOCs', async () => {
+    const { status, stderr } = convert(
+      ':two',
+      '--estargz-external-toc',
+      '--estargz-keep-diff-id',
+      '--estargz-external-toc-ref=two-tocs',
+    )
+    assert.equal(status, 0, stderr)
+    const [image] = (await read('two')).images
+    assert.deepEqual(image?.config.rootfs.diff_ids, [digestOf(BASE), digestOf(APP)])
+    assert.equal((await read('two-tocs')).images[0]?.manifest.layers.length, 2)
+  })
+
+  for (const options of [
+    ['--estargz-keep-diff-id'],
+    ['--estargz-external-toc-ref=tocs'],
+    ['--estargz-external-toc', '--zstdchunked'],
+    ['--estargz-external-toc', '--reuse'],
+    ['--estargz-external-toc', '--verify'],
+    ['--estargz-external-toc', '--uncompress'],
+    ['--estargz-external-toc', '--estargz-keep-diff-id', '--prefetch-list=LIST'],
+  ]) {
+    it(`refuses ${options.join(' ')} before anything is done`, () => {
+      const given = options.map((option) => option.replace('LIST', join(folder, 'list')))
+      const { status, stdout, stderr } = convert(':refused', ...given)
+      assert.equal(status, 2, stderr)
+      assert.equal(stdout, '')
+    })
+  }
+
+  it('refuses a target without a tag, which could not tell two images apart', () => {
+    assert.equal(convert('', '--estargz-external-toc').status, 2)
+  })
+})
