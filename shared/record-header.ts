@@ -95,13 +95,14 @@ function boolean(json: Json, name: string): boolean {
 
 function number(json: Json, name: string): number {
   const value = json[name]
-  if (typeof value === 'number' && value >= 0) return value
+  // Beyond what a double holds JSON.parse gives Infinity, which JSON cannot write.
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value + 0
   throw new HeaderFieldError(`${name} must be a number of at least 0`)
 }
 
 function count(json: Json, name: string): number {
   const value = json[name]
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value + 0
   throw new HeaderFieldError(`${name} must be an integer of at least 0`)
 }
 

@@ -209,7 +209,8 @@ function integer(
   min = Number.MIN_SAFE_INTEGER,
 ): number {
   const value = json[name]
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min) return value
+  // JSON has a -0, which is not written back.
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min) return value + 0
   throw malformed(line, `${name} must be an integer${min === 0 ? ' of at least 0' : ''}`)
 }
 
