@@ -144,10 +144,10 @@ describe('a program that is no notifier', { skip: skipWithoutFanotify() }, () =>
   })
   after(() => rmSync(folder, { recursive: true }))
 
-  function spawnEntry(code: string): Promise<NotifierProcess> {
+  function spawnEntry(code: string, answerSeconds = 10): Promise<NotifierProcess> {
     const entry = join(folder, 'entry.cjs')
     writeFileSync(entry, `const socket = new (require('node:net').Socket)({ fd: 3 })\n${code}`)
-    return NotifierProcess.spawn({ log: SILENT_LOG, entry, answerSeconds: 0.5 })
+    return NotifierProcess.spawn({ log: SILENT_LOG, entry, answerSeconds })
   }
 
   it('and ends without a word is refused with its status and the end of its stderr', async () => {
@@ -159,7 +159,7 @@ describe('a program that is no notifier', { skip: skipWithoutFanotify() }, () =>
   })
 
   it('and never answers is refused after the deadline', async () => {
-    await assert.rejects(spawnEntry(''), rejectsWith('NOTIFIER_SILENT', /"hello" within 0.5 s/))
+    await assert.rejects(spawnEntry('', 0.5), rejectsWith('NOTIFIER_SILENT', /"hello" within 0.5 s/))
   })
 
   it('and writes something else is refused', async () => {
