@@ -16,11 +16,9 @@ function setup(args: string[], environment: Record<string, string> = {}) {
 }
 
 describe('bin/setup on a machine that lacks nothing', () => {
-  it('says nothing, takes less than two seconds and runs the command with its arguments', () => {
-    const start = performance.now()
+  it('says nothing, for nothing is left to do, and runs the command with its arguments', () => {
     const { status, stdout, stderr } = setup(['--', 'sh', '-c', 'echo "$2"; exit 7', 'sh', 'a b', 'c d'])
     assert.deepEqual({ status, stdout, stderr }, { status: 7, stdout: 'c d\n', stderr: '' })
-    assert.ok(performance.now() - start < 2000)
   })
 
   it('waits for another one that is at work', async () => {
