@@ -48,7 +48,11 @@ describe('notifier -- COMMAND lists', { skip: skipWithoutFanotify() }, () => {
   it('what the processes that it starts read', async () => {
     // The list is on stdout, where they print nothing.
     const [a = '', b = ''] = at('a', 'b')
-    const list = await paths(['/bin/sh', '-c', `cat ${a} | cat >/dev/null; (exec cat ${b}) >/dev/null & wait`])
+    const list = await paths([
+      '/bin/sh',
+      '-c',
+      `cat ${a} | cat >/dev/null; (exec cat ${b}) >/dev/null & wait`,
+    ])
     assert.ok(list.includes(a) && list.includes(b), list.join('\n'))
     assert.ok(list.some((path) => path.endsWith('/cat')))
   })
