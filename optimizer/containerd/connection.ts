@@ -1,5 +1,12 @@
 /** One channel to containerd's socket: metadata, deadlines, cancellation, errors. Knows no service. */
-import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
 import { InterruptedError, UsageError } from '../../shared/errors.ts'
 import { type CallContext, toCodedError } from './errors.ts'
 
@@ -75,6 +82,7 @@ export class Connection {
     if (options.signal?.aborted) throw new InterruptedError()
     const { requestSerialize, responseDeserialize, path } = method
     let cancel = () => {}
+    const deadline = new Deadline(options.timeoutSeconds ?? TIMEOUT_SECONDS_DEFAULT, () => cancel())
     try {
       return await new Promise<Response>((resolve, reject) => {
         const done = (error: ServiceError | null, response?: Response) =>
@@ -85,15 +93,15 @@ export class Connection {
           responseDeserialize,
           request,
           this.#metadata(),
-          { deadline: deadline(options.timeoutSeconds ?? TIMEOUT_SECONDS_DEFAULT) },
           done,
         )
         cancel = () => call.cancel()
         options.signal?.addEventListener('abort', cancel, { once: true })
       })
     } catch (error) {
-      throw toCodedError(error, this.context(method, options))
+      throw toCodedError(deadline.told(error), this.context(method, options))
     } finally {
+      deadline.clear()
       options.signal?.removeEventListener('abort', cancel)
     }
   }
@@ -112,17 +120,18 @@ export class Connection {
       responseDeserialize,
       request,
       this.#metadata(),
-      { deadline: deadline(options.timeoutSeconds ?? Number.POSITIVE_INFINITY) },
     )
     // A call cancelled by us reports so when nobody iterates any more.
     call.on('error', () => {})
     const cancel = () => call.cancel()
+    const deadline = new Deadline(options.timeoutSeconds ?? Number.POSITIVE_INFINITY, cancel)
     options.signal?.addEventListener('abort', cancel, { once: true })
     try {
       for await (const response of call) yield response
     } catch (error) {
-      throw toCodedError(error, this.context(method, options))
+      throw toCodedError(deadline.told(error), this.context(method, options))
     } finally {
+      deadline.clear()
       options.signal?.removeEventListener('abort', cancel)
       call.cancel()
     }
@@ -156,6 +165,28 @@ export class Connection {
   }
 }
 
-function deadline(timeoutSeconds: number): number {
-  return timeoutSeconds === Number.POSITIVE_INFINITY ? timeoutSeconds : Date.now() + timeoutSeconds * 1000
+/** gRPC's own deadlines are times of day: a clock that jumps would end a call, or never. */
+class Deadline {
+  readonly #timer: NodeJS.Timeout | undefined
+  #passed = false
+
+  constructor(timeoutSeconds: number, cancel: () => void) {
+    if (timeoutSeconds === Number.POSITIVE_INFINITY) return
+    this.#timer = setTimeout(() => {
+      this.#passed = true
+      cancel()
+    }, timeoutSeconds * 1000)
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** The error of a call that was cancelled because its time was up, as gRPC tells it. */
+  told(error: unknown): unknown {
+    const cancelled = (error as Partial<ServiceError>).code === status.CANCELLED
+    return this.#passed && cancelled
+      ? Object.assign(error as ServiceError, { code: status.DEADLINE_EXCEEDED })
+      : error
+  }
 }

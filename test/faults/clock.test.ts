@@ -12,8 +12,9 @@ import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { putFreshImages } from './fault-bench.ts'
 
 /**
- * The clock of the day is a day ahead, right, or a day behind, and jumps from one to the next every 100 ms; the
- * machine's own is left alone. The monotonic clocks are as they are.
+ * The clock of the day is six hours ahead, right, or six hours behind, and jumps from one to the next every 100 ms; the
+ * machine's own is left alone. The monotonic clocks are as they are. A lease of containerd ends at a time of day, 24
+ * hours after it is made: one made by a clock that is a day behind has ended.
  */
 const JUMPING_CLOCK = `
 #define _GNU_SOURCE
@@ -29,7 +30,7 @@ static time_t jump(void) {
   struct timespec now;
   real_clock(CLOCK_MONOTONIC, &now);
   long step = (now.tv_sec * 10 + now.tv_nsec / 100000000) % 3 - 1;
-  return step * 86400;
+  return step * 21600;
 }
 int clock_gettime(clockid_t clock, struct timespec *at) {
   int result = real_clock(clock, at);
@@ -72,7 +73,7 @@ describe('a clock that jumps', { skip: skipWithoutContainerd() || skipWithoutFan
 
   it('is one that a program sees', () => {
     const script =
-      'const seen = new Set(); const end = performance.now() + 400; while (performance.now() < end) seen.add(Math.round(Date.now() / 864e5)); console.log(seen.size)'
+      'const seen = new Set(); const end = performance.now() + 400; while (performance.now() < end) seen.add(Math.round(Date.now() / 36e5)); console.log(seen.size)'
     const environment = { ...process.env, LD_PRELOAD: library }
     const days = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env: environment })
     assert.ok(Number(days) >= 3, days)
