@@ -4,7 +4,6 @@ import { writeIndex } from './convert/documents.ts'
 import { TOC_IMAGE_SUFFIX, writeTocImage } from './convert/toc-image.ts'
 import { type Descriptor, MEDIA_TYPE } from './image/descriptor.ts'
 import type { Index } from './image/manifest.ts'
-import { formatPlatform } from './image/platform.ts'
 import type { OpenStores } from './open-stores.ts'
 
 /** An image that is written and has no name yet. */
@@ -31,8 +30,7 @@ export async function writeTocImages(
   const manifests: Descriptor[] = []
   for (const { source, converted } of platforms) {
     const { config, platform } = source
-    const ref = `toc-${formatPlatform(platform).replaceAll('/', '-')}`
-    const manifest = await writeTocImage({ content, config, layers: converted.layers, ref })
+    const manifest = await writeTocImage({ content, config, layers: converted.layers })
     manifests.push(hasIndex ? { ...manifest, platform } : manifest)
   }
   const index: Index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }

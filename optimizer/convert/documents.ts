@@ -1,12 +1,13 @@
 /** Config, manifest and index of a converted image: the source's, rewritten around the new layers. */
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
-import { type Digest, digestOf } from '../image/digest.ts'
+import type { Digest } from '../image/digest.ts'
 import { type ImageConfig, type Index, type Manifest, parseManifest } from '../image/manifest.ts'
 import { readDocument } from '../store/read-document.ts'
 import { type Attestation, REFERENCE_DIGEST } from '../store/resolve.ts'
 import type { ContentStore } from '../store/store.ts'
 import { copyBlob } from './copy-blob.ts'
 import type { ConvertedLayer } from './layer.ts'
+import { writeBytes } from './write-bytes.ts'
 
 /** Of the new manifest: what it was made from, and by what. */
 export const SOURCE_ANNOTATION = 'dev.hotlayer.source.digest'
@@ -103,15 +104,5 @@ async function writeDocument(
   document: object,
   labels: Record<string, string>,
 ): Promise<Descriptor> {
-  const bytes = Buffer.from(JSON.stringify(document))
-  const digest = digestOf(bytes)
-  const writer = await content.writer(`convert-document-${digest.slice('sha256:'.length)}`)
-  try {
-    await writer.write(bytes)
-    await writer.commit({ digest, sizeBytes: bytes.length, labels })
-  } catch (error) {
-    await writer.abort()
-    throw error
-  }
-  return { mediaType, digest, size: bytes.length }
+  return await writeBytes(content, { mediaType, bytes: Buffer.from(JSON.stringify(document)), labels })
 }

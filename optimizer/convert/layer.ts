@@ -99,10 +99,7 @@ async function writeLayer(
   if (format.lossless && diffId !== layer.diffId)
     throw new Error(`the diff ID of ${layer.descriptor.digest} became ${diffId}; please report this`)
   await writer.commit({ digest, sizeBytes, labels: { [UNCOMPRESSED_LABEL]: diffId } })
-  const externalToc =
-    toc === undefined
-      ? null
-      : await writeTocLayer(request.content, `${request.ref}-toc`, { layer: digest, toc })
+  const externalToc = toc === undefined ? null : await writeTocLayer(request.content, { layer: digest, toc })
   const files = ordering.prioritized.filter((entry) => entry.type === 'reg')
   return {
     index,

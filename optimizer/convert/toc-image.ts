@@ -29,16 +29,14 @@ export interface TocImageRequest {
   config: ImageConfig
   /** With external TOCs all of them. */
   layers: readonly ConvertedLayer[]
-  /** Tells this manifest's ingests from those of other platforms. */
-  ref: string
 }
 
 /** Config and manifest for one platform. @returns the manifest's descriptor, without platform */
 export async function writeTocImage(request: TocImageRequest): Promise<Descriptor> {
-  const { content, ref } = request
+  const { content } = request
   const { architecture, os, variant } = request.config
   const tocs = request.layers.flatMap(({ externalToc }) => (externalToc === null ? [] : [externalToc]))
-  const config = await writeBytes(content, `${ref}-config`, {
+  const config = await writeBytes(content, {
     mediaType: MEDIA_TYPE.ociConfig,
     bytes: Buffer.from(
       JSON.stringify({
@@ -55,7 +53,7 @@ export async function writeTocImage(request: TocImageRequest): Promise<Descripto
   for (const [index, { digest }] of layers.entries())
     labels[`containerd.io/gc.ref.content.l.${index}`] = digest
   const manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociManifest, config, layers }
-  return await writeBytes(content, `${ref}-manifest`, {
+  return await writeBytes(content, {
     mediaType: MEDIA_TYPE.ociManifest,
     bytes: Buffer.from(JSON.stringify(manifest)),
     labels,
@@ -65,10 +63,9 @@ export async function writeTocImage(request: TocImageRequest): Promise<Descripto
 /** The TOC of one layer. */
 export async function writeTocLayer(
   content: ContentStore,
-  ref: string,
   { layer, toc }: { layer: string; toc: { bytes: Buffer; diffId: string } },
 ): Promise<TocLayer> {
-  const blob = await writeBytes(content, ref, {
+  const blob = await writeBytes(content, {
     mediaType: MEDIA_TYPE.ociLayerGzip,
     bytes: toc.bytes,
     labels: { 'containerd.io/uncompressed': toc.diffId },
