@@ -35,6 +35,8 @@ function wholeEntries(tar: Buffer): string[] {
     .sort()
 }
 
+const sizes = fc.integer({ min: 1, max: 5000 })
+
 describe('A written blob', () => {
   let pool: CompressionPool
   before(() => {
@@ -76,15 +78,20 @@ describe('A written blob', () => {
 
   it('proves every chunk and file by its TOC', async () => {
     await fc.assert(
-      fc.asyncProperty(anyTar(), fc.integer({ min: 1, max: 5000 }), async ({ tar }, chunkBytes) => {
-        const { blob, toc } = await convertTar(tar, { pool, chunkBytes })
-        const digests = await verifyContents(readerOf(blob), toc)
-        const files = toc.toc.entries.filter(({ type }) => type === 'reg')
-        assert.deepEqual(
-          [...digests],
-          files.map(({ name, digest }) => [name, digest]),
-        )
-      }),
+      fc.asyncProperty(
+        anyTar(),
+        sizes,
+        fc.option(sizes, { nil: 0 }),
+        async ({ tar }, chunkBytes, minChunkBytes) => {
+          const { blob, toc } = await convertTar(tar, { pool, chunkBytes, minChunkBytes })
+          const digests = await verifyContents(readerOf(blob), toc)
+          const files = toc.toc.entries.filter(({ type }) => type === 'reg')
+          assert.deepEqual(
+            [...digests],
+            files.map(({ name, digest }) => [name, digest]),
+          )
+        },
+      ),
       { numRuns: 60 },
     )
   })
