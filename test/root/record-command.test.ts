@@ -150,7 +150,9 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
     it('does so on a terminal at Ctrl-C', async () => {
       const { address, namespace } = bench.containerd.daemon
       const command = [process.execPath, join(import.meta.dirname, '../../../bin/optimizer'), ...args]
-      const quoted = [...command, '--record-out', out()].map((word) => `'${word}'`).join(' ')
+      const words = [...command, '--record-out', out()].map((word) => `'${word}'`)
+      // A shell that stays (dash does) would die of the same Ctrl-C, and its status be the answer.
+      const quoted = `exec ${words.join(' ')}`
       const env = { ...process.env, CONTAINERD_ADDRESS: address, CONTAINERD_NAMESPACE: namespace }
       const terminal = spawn('script', ['--quiet', '--return', '--flush', '--command', quoted, '/dev/null'], {
         env,
