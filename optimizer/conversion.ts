@@ -19,6 +19,7 @@ import {
 } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import type { PathKey } from './tar/entry.ts'
+import type { GzipHelper } from './tar/gzip-helper.ts'
 import type { OpenedLayer } from './tar/layer.ts'
 import { type TocImage, writeTocImages } from './toc-images.ts'
 import { formatVerification, verificationError } from './verify/report.ts'
@@ -35,6 +36,8 @@ export interface OutputOptions {
   verify: boolean
   /** Name of the image of external TOCs in the target's store; null: the target's + "-esgztoc". */
   tocReference: string | null
+  /** What decompresses the source's gzip in place of what is built in; has no influence on the bytes. */
+  gzipHelper: GzipHelper | null
   conversion: ConversionOptions
 }
 
@@ -190,7 +193,9 @@ async function convertPlatform<Origin>(
   { console: log, signal, stages }: ConversionContext,
 ): Promise<ConvertedPlatform<Origin>> {
   const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
-  return await withOpenLayers({ content: from.content, image, signal, stages }, async (layers) => {
+  const { gzipHelper } = output
+  const helper = gzipHelper === null ? {} : { gzipHelper }
+  return await withOpenLayers({ content: from.content, image, ...helper, signal, stages }, async (layers) => {
     const order = orderOf(image, layers)
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>

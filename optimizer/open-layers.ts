@@ -7,6 +7,7 @@ import type { Digest } from './image/digest.ts'
 import type { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
+import type { GzipHelper } from './tar/gzip-helper.ts'
 import { type IndexedLayer, indexLayer, type LayerBlob, type OpenedLayer, openLayer } from './tar/layer.ts'
 
 /** Reading a layer is inflating it on one thread; more at a time would only fill the memory. */
@@ -15,6 +16,8 @@ const CONCURRENT_LAYERS_MAX = 4
 export interface OpenRequest {
   content: ContentStore
   image: ResolvedImage
+  /** What decompresses gzip in place of what is built in. */
+  gzipHelper?: GzipHelper
   signal: AbortSignal
   stages: Stages
 }
@@ -52,11 +55,12 @@ export async function withOpenLayers<T>(
 }
 
 async function readAll(
-  { content, image, signal }: OpenRequest,
+  { content, image, gzipHelper, signal }: OpenRequest,
   read: (index: number, blob: LayerBlob) => Promise<void>,
 ): Promise<void> {
   const failure = new AbortController()
   const either = AbortSignal.any([signal, failure.signal])
+  const helper = gzipHelper === undefined ? {} : { gzipHelper }
   let next = 0
   const worker = async () => {
     while (next < image.manifest.layers.length) {
@@ -64,7 +68,7 @@ async function readAll(
       const descriptor = image.manifest.layers[index] as Descriptor
       const diffId = image.config.rootfs.diff_ids[index] as Digest
       const blob = content.read(descriptor.digest) as AsyncIterable<Buffer>
-      await read(index, { blob, descriptor, diffId, signal: either })
+      await read(index, { blob, descriptor, diffId, ...helper, signal: either })
     }
   }
   const workers = Array.from({ length: Math.min(availableParallelism(), CONCURRENT_LAYERS_MAX) }, () =>

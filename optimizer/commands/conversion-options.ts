@@ -11,6 +11,7 @@ import {
   ZSTD_LEVEL_DEFAULT,
 } from '../convert/options.ts'
 import { DIALECTS } from '../estargz/zstd-footer.ts'
+import { GZIP_HELPER_NAMES } from '../tar/gzip-helper.ts'
 import type { Arguments } from './command.ts'
 import { single } from './common-options.ts'
 import { integerBetween, oneOf, sizeBytes } from './values.ts'
@@ -22,7 +23,11 @@ const WORKERS_MAX = 256
 const group = 'Conversion:'
 
 export function addConversionOptions(yargs: Argv): Argv {
-  return addZstdChunkedOptions(yargs)
+  return addEngineOptions(addEstargzOptions(addZstdChunkedOptions(yargs)))
+}
+
+function addEstargzOptions(yargs: Argv): Argv {
+  return yargs
     .option('estargz-compression-level', {
       group,
       type: 'string',
@@ -60,6 +65,17 @@ export function addConversionOptions(yargs: Argv): Argv {
       default: false,
       describe: 'layers keep their uncompressed bytes, and so their order; needs --estargz-external-toc',
     })
+    .option('estargz-gzip-helper', {
+      alias: 'GH',
+      group,
+      type: 'string',
+      choices: GZIP_HELPER_NAMES,
+      describe: 'program that decompresses layers of the source; the bytes do not depend on it',
+    })
+}
+
+function addEngineOptions(yargs: Argv): Argv {
+  return yargs
     .option('prefetch-compression-level', {
       group,
       type: 'string',

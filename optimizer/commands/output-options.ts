@@ -5,6 +5,7 @@ import type { OutputOptions } from '../conversion.ts'
 import { type ImageLocation, parseLocation } from '../image/location.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
 import type { PlatformSelection } from '../store/resolve.ts'
+import { GZIP_HELPER_NAMES, type GzipHelper, requireGzipHelper } from '../tar/gzip-helper.ts'
 import type { Arguments } from './command.ts'
 import { positional, repeated, single } from './common-options.ts'
 import { conversionOptions } from './conversion-options.ts'
@@ -82,11 +83,21 @@ export function outputOptions(argv: Arguments): OutputOptions {
     reuse: argv.reuse === true,
     verify: argv.verify === true,
     tocReference: single(argv, 'estargz-external-toc-ref') ?? null,
+    gzipHelper: gzipHelper(argv),
     conversion: conversionOptions(argv),
   }
   const { format } = output.conversion
   if (format.kind === 'estargz' && format.externalToc === true) requireExternalTocAlone(argv, output)
   return output
+}
+
+/** @throws {GzipHelperError} */
+function gzipHelper(argv: Arguments): GzipHelper | null {
+  const text = single(argv, 'estargz-gzip-helper')
+  if (text === undefined) return null
+  const helper = oneOf('estargz-gzip-helper', text, GZIP_HELPER_NAMES)
+  requireGzipHelper(helper)
+  return helper
 }
 
 /** What reads layers from their ends finds no TOC there. */

@@ -11,6 +11,7 @@ import {
   TarLimitError,
 } from './errors.ts'
 import { GzipFormatError, gunzip, isGzip } from './gunzip.ts'
+import { type GzipHelper, GzipHelperError, gunzipBy } from './gzip-helper.ts'
 import { TarIndexer } from './indexer.ts'
 import { keepLastOfName } from './last-wins.ts'
 import { Spool } from './spool.ts'
@@ -22,6 +23,8 @@ export interface LayerBlob {
   descriptor: Descriptor
   /** Digest of the uncompressed tar, from the image config. */
   diffId: Digest
+  /** What decompresses gzip in place of what is built in. */
+  gzipHelper?: GzipHelper
   signal?: AbortSignal
 }
 
@@ -84,7 +87,7 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
   const indexer = new TarIndexer()
   const uncompressed = new DigestCounter()
   try {
-    for await (const piece of decompressed(blob)) {
+    for await (const piece of decompressed(blob, source.gzipHelper)) {
       source.signal?.throwIfAborted()
       const written = spool?.append(piece)
       uncompressed.update(piece)
@@ -102,7 +105,8 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
   blob.requireWhole()
   const found = uncompressed.digest()
   if (found !== diffId) {
-    const what = `the uncompressed tar has ${found}, the image config says ${diffId}`
+    const by = source.gzipHelper === undefined ? '' : `, as ${source.gzipHelper} gives it,`
+    const what = `the uncompressed tar${by} has ${found}, the image config says ${diffId}`
     throw new LayerCorruptError(descriptor.digest, 'diff ID', what)
   }
   const { entries, dropped } = keepLastOfName(indexer.entries)
@@ -113,10 +117,12 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
 /** A wrong digest is the cause of all that follows from wrong bytes: read on to know it. */
 async function explain(error: unknown, blob: CheckedBlob, layer: Digest): Promise<unknown> {
   const check = checkOf(error)
-  if (check === undefined && !(error instanceof TarLimitError)) return error
+  const others = error instanceof TarLimitError || error instanceof GzipHelperError
+  if (check === undefined && !others) return error
   for await (const _ of blob);
   blob.requireWhole()
   if (error instanceof TarLimitError) return new LayerUnsupportedError(layer, error.message, { cause: error })
+  if (error instanceof GzipHelperError) return error.onWholeLayer(layer)
   return new LayerCorruptError(layer, check as LayerCheck, (error as Error).message, { cause: error })
 }
 
@@ -126,9 +132,9 @@ function checkOf(error: unknown): LayerCheck | undefined {
   return error instanceof TarFormatError ? 'tar' : undefined
 }
 
-async function* decompressed(blob: CheckedBlob): AsyncGenerator<Buffer> {
+async function* decompressed(blob: CheckedBlob, helper: GzipHelper | undefined): AsyncGenerator<Buffer> {
   const head = await blob.peek(4)
-  if (isGzip(head)) yield* gunzip(blob)
+  if (isGzip(head)) yield* helper === undefined ? gunzip(blob) : gunzipBy(helper, blob)
   else if (isZstd(head)) yield* unzstd(blob)
   else yield* blob
 }

@@ -39,10 +39,10 @@ let folder: string
 let source: ResolvedImages
 const path = (name: string) => join(folder, name)
 
-function run(args: string[], user?: number) {
+function run(args: string[], { user, ...env }: { user?: number | undefined; PATH?: string } = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
     encoding: 'utf8',
-    env: { ...process.env, TMPDIR: folder, CONTAINERD_ADDRESS: path('no-daemon') },
+    env: { ...process.env, TMPDIR: folder, CONTAINERD_ADDRESS: path('no-daemon'), ...env },
     ...(user === undefined ? {} : { uid: user, gid: user }),
   })
   return { code: status, stdout, stderr }
@@ -211,6 +211,21 @@ describe('optimizer convert', () => {
     await archive.close()
   })
 
+  it('decompresses by another program where asked: the same bytes come out', () => {
+    const [plain, helped] = [[], ['--estargz-gzip-helper', 'gzip']].map((options, index) =>
+      convert(`oci:${path('target')}:helped-${index}`, ...options),
+    )
+    assert.equal(helped?.target.digest, plain?.target.digest)
+  })
+
+  it('looks for that program before anything else', () => {
+    const options = ['--estargz-gzip-helper', 'igzip']
+    const target = `oci:${path('refused')}:1`
+    const { code, stderr } = run(['convert', `oci:${path('absent')}:1`, target, ...options], { PATH: folder })
+    assert.equal(code, 3)
+    assert.match(stderr, /install it \(Debian: isal\).*\[GZIP_HELPER_MISSING\]/)
+  })
+
   it('writes plain tars with --uncompress: the very bytes of the source’s', async () => {
     convert(`oci:${path('target')}:plain`, '--uncompress')
     const { images, content } = await readTarget('plain')
@@ -221,11 +236,11 @@ describe('optimizer convert', () => {
   const user = process.getuid?.() === 0 ? 65534 : undefined
   it('needs neither privilege nor daemon', () => {
     const target = `oci:${path('by-nobody')}:1`
-    const converted = run(['convert', `oci:${path('source')}:all`, target, '--no-optimize'], user)
+    const converted = run(['convert', `oci:${path('source')}:all`, target, '--no-optimize'], { user })
     assert.equal(converted.code, 0, converted.stderr)
     assert.match(converted.stdout, /^sha256:[0-9a-f]{64}\n$/)
-    assert.equal(run(['inspect', target], user).code, 0)
-    assert.equal(run(['verify', `oci:${path('source')}:all`, target], user).code, 0)
+    assert.equal(run(['inspect', target], { user }).code, 0)
+    assert.equal(run(['verify', `oci:${path('source')}:all`, target], { user }).code, 0)
   })
 })
 
