@@ -1,16 +1,19 @@
 /** A layer that is in the wanted form already: kept byte for byte, its annotations made anew where they were lost. */
 import type { BlobFormat } from '../estargz/blob-format.ts'
 import { TOC_DIGEST_ANNOTATION, UNCOMPRESSED_SIZE_ANNOTATION } from '../estargz/estargz-format.ts'
-import { orderEntries } from '../estargz/prioritize.ts'
-import { type LayerToc, readToc } from '../estargz/reader.ts'
-import { type TocEntry, TocError } from '../estargz/toc.ts'
-import { stargzAnnotations } from '../estargz/zstd-annotations.ts'
-import { digestOf } from '../image/digest.ts'
+import { type Ordering, orderEntries } from '../estargz/prioritize.ts'
+import { type LayerToc, type ReadAt, readToc } from '../estargz/reader.ts'
+import { TocError } from '../estargz/toc.ts'
+import { containersAnnotations, stargzAnnotations } from '../estargz/zstd-annotations.ts'
+import type { ZstdFrames } from '../estargz/zstdchunked-reader.ts'
+import type { Descriptor } from '../image/descriptor.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
 import { copyBlob } from './copy-blob.ts'
 import { type ConvertedLayer, keptAnnotations, UNCOMPRESSED_LABEL } from './layer.ts'
+import { rowsAreAsWanted } from './reuse-rows.ts'
+import { tarSplitIsAsWanted } from './reuse-tar-split.ts'
 
 export interface ReuseRequest {
   from: ContentStore
@@ -23,137 +26,135 @@ export interface ReuseRequest {
   format: BlobFormat
 }
 
-/** A regular file or a chunk that the TOC describes, and what it is a part of. */
-interface TocFile {
-  entry: TarEntry
-  chunks: TocEntry[]
+interface Reusable {
+  found: LayerToc
+  ordering: Ordering
+  /** What the layer's descriptor must say of it. */
+  annotations: Record<string, string>
 }
 
 /**
- * Kept are layers of eStargz and of zstd:chunked as the snapshotter has it, whose TOC names exactly the tar's entries, with files cut as they would be now and digests
- * that are right, in the wanted order. The level of compression cannot be seen in bytes and is not asked for.
+ * Kept are layers whose TOC says what a conversion would write into it now, of files in the wanted order and cut alike.
+ * The level of compression cannot be seen in bytes and is not asked for.
  * @returns undefined where the layer has to be converted
  */
 export async function reuseLayer(request: ReuseRequest): Promise<ConvertedLayer | undefined> {
-  const { from, content, layer, index } = request
+  const { from, content, layer, index, format } = request
   const { descriptor, diffId, uncompressedBytes } = layer
-  const found = await tocOf(from, layer)
-  if (found?.format !== request.format.name || !isWhole(layer, found)) return undefined
-  const files = filesOf(layer, found)
-  const prioritized = files === undefined ? undefined : prioritizedCount(request, found)
-  if (files === undefined || prioritized === undefined) return undefined
-  if (!files.every((file) => isCutAs(file, request.format)) || !(await digestsHold(layer, files)))
-    return undefined
-
+  const reusable = await reusableLayer(request)
+  if (reusable === undefined) return undefined
+  const { found, ordering } = reusable
   await copyBlob(from, content, descriptor, { [UNCOMPRESSED_LABEL]: diffId })
-  const first = layer.entries.slice(0, prioritized).filter((entry) => entry.type === 'reg')
+  const first = ordering.prioritized.filter((entry) => entry.type === 'reg')
   const { digest, size } = descriptor
   return {
     index,
     source: descriptor,
     target: {
-      mediaType: request.format.mediaType,
+      mediaType: format.mediaType,
       digest,
       size,
-      annotations: {
-        ...keptAnnotations(descriptor),
-        [TOC_DIGEST_ANNOTATION]: found.tocDigest,
-        [UNCOMPRESSED_SIZE_ANNOTATION]: String(uncompressedBytes),
-        ...(found.frames === undefined ? {} : stargzAnnotations(found.frames)),
-      },
+      annotations: { ...keptAnnotations(descriptor), ...reusable.annotations },
     },
     diffId,
-    tocDigest: found.tocDigest,
+    tocDigest: isForContainers(found) ? found.frames.compressedTocDigest : found.tocDigest,
     externalToc: null,
     reused: true,
     uncompressedBytes,
     entries: layer.entries.length,
     prioritizedFiles: first.length,
     prioritizedBytes: first.reduce((sum, entry) => sum + entry.sizeBytes, 0),
-    hotZoneBytes: found.landmark?.kind === 'prefetch' ? found.landmark.offset : 0,
-    missing: orderEntries(layer.entries, request.wanted ?? []).missing,
+    hotZoneBytes: hotZoneBytes(found, first),
+    missing: ordering.missing,
     notes: layer.notes,
   }
 }
 
-async function tocOf(from: ContentStore, { descriptor }: OpenedLayer): Promise<LayerToc | undefined> {
-  const read = async (offsetBytes: number, lengthBytes: number) => {
-    const pieces: Buffer[] = []
-    for await (const piece of from.read(descriptor.digest, { offsetBytes, lengthBytes })) pieces.push(piece)
-    return Buffer.concat(pieces)
-  }
+/** Cheap checks come first. */
+async function reusableLayer(request: ReuseRequest): Promise<Reusable | undefined> {
+  const { from, layer, format } = request
+  const { descriptor, uncompressedBytes } = layer
+  if (hasWhatConversionChanges(layer)) return undefined
+  const read = readerOf(from, descriptor)
   try {
-    return await readToc(read, descriptor.size)
+    const found = await readToc(read, descriptor.size)
+    if (found?.format !== format.name || layer.notes.formatEntries !== formatEntriesOf(found, format))
+      return undefined
+    const ordering = orderingOf(request, found)
+    const annotations = annotationsOf(found, uncompressedBytes)
+    if (ordering === undefined || !promisesNothingElse(descriptor, annotations)) return undefined
+    if (!(await rowsAreAsWanted(layer, ordering, format, found))) return undefined
+    if (isForContainers(found) && !(await tarSplitIsAsWanted(layer, read, found))) return undefined
+    return { found, ordering, annotations }
   } catch (error) {
     if (error instanceof TocError) return undefined
     throw error
   }
 }
 
-/** Its landmark and TOC there once, nothing that a conversion would change, no promise of another TOC. */
-function isWhole({ notes, descriptor }: OpenedLayer, found: LayerToc): boolean {
-  const { formatEntries, ...changes } = notes
-  const promised = descriptor.annotations?.[TOC_DIGEST_ANNOTATION] ?? found.tocDigest
+function hasWhatConversionChanges({ notes, entries }: OpenedLayer): boolean {
+  const { formatEntries: _, ...changes } = notes
   return (
-    found.landmark !== undefined &&
-    promised === found.tocDigest &&
-    // In zstd:chunked the TOC is no entry of the tar.
-    formatEntries === (found.frames === undefined ? 2 : 1) &&
-    Object.values(changes).every((count) => count === 0)
+    Object.values(changes).some((count) => count > 0) ||
+    entries.some(({ replacementHeader }) => replacementHeader !== undefined)
   )
 }
 
-/** The TOC's entries beside the tar's; undefined where they are not the same, one by one. */
-function filesOf(layer: OpenedLayer, { toc, landmark }: LayerToc): TocFile[] | undefined {
-  const files: TocFile[] = []
-  let next = 0
-  for (const [position, row] of toc.entries.entries()) {
-    // Its own few bytes are a file like any other, cut and hashed by who made it.
-    if (position === landmark?.index) continue
-    if (row.type === 'chunk') {
-      files.at(-1)?.chunks.push(row)
-      continue
-    }
-    const entry = layer.entries[next++]
-    if (entry === undefined || entry.name.toString('utf8') !== row.name || entry.type !== row.type)
-      return undefined
-    if (entry.type === 'reg' && (row.size ?? 0) !== entry.sizeBytes) return undefined
-    files.push({ entry, chunks: entry.type === 'reg' && entry.sizeBytes > 0 ? [row] : [] })
+type ForContainers = LayerToc & { frames: ZstdFrames }
+
+function isForContainers(found: LayerToc): found is ForContainers {
+  return found.format === 'zstdchunked-containers'
+}
+
+function readerOf(from: ContentStore, { digest }: Descriptor): ReadAt {
+  return async (offsetBytes, lengthBytes) => {
+    const pieces: Buffer[] = []
+    for await (const piece of from.read(digest, { offsetBytes, lengthBytes })) pieces.push(piece)
+    return Buffer.concat(pieces)
   }
-  return next === layer.entries.length ? files : undefined
 }
 
-/** How many entries are before the landmark; undefined where others should be, or in another order. */
-function prioritizedCount({ layer, wanted }: ReuseRequest, { toc, landmark }: LayerToc): number | undefined {
-  const position = toc.entries.slice(0, landmark?.index).filter(({ type }) => type !== 'chunk').length
-  const before = landmark?.kind === 'prefetch' ? position : 0
-  if (wanted === null) return before
-  const { prioritized, rest } = orderEntries(layer.entries, wanted)
-  const inOrder = [...prioritized, ...rest].every((entry, i) => entry === layer.entries[i])
-  return inOrder && position === prioritized.length && before === position ? before : undefined
+/** A landmark where the format has one; in zstd:chunked the TOC is no entry of the tar. */
+function formatEntriesOf({ frames }: LayerToc, { hasLandmark }: BlobFormat): number {
+  return (hasLandmark ? 1 : 0) + (frames === undefined ? 1 : 0)
 }
 
-function isCutAs({ entry, chunks }: TocFile, { chunkBytes, minChunkBytes }: BlobFormat): boolean {
-  if (entry.type !== 'reg') return true
-  return (
-    chunks.length === Math.ceil(entry.sizeBytes / chunkBytes) &&
-    chunks.every(
-      (chunk, i) =>
-        (chunk.chunkOffset ?? 0) === i * chunkBytes &&
-        chunk.offset !== undefined &&
-        (minChunkBytes > 0 || chunk.innerOffset === undefined) &&
-        (i === chunks.length - 1 || chunk.chunkSize === chunkBytes),
-    )
-  )
-}
-
-async function digestsHold(layer: OpenedLayer, files: readonly TocFile[]): Promise<boolean> {
-  for (const { entry, chunks } of files) {
-    for (const [i, { chunkOffset = 0, chunkDigest }] of chunks.entries()) {
-      const end = chunks[i + 1]?.chunkOffset ?? entry.sizeBytes
-      const bytes = await layer.read(entry.payloadOffset + chunkOffset, end - chunkOffset)
-      if (digestOf(bytes) !== chunkDigest) return false
-    }
+/** The wanted order, where the layer has it. */
+function orderingOf(
+  { layer, wanted, format }: ReuseRequest,
+  { toc, landmark }: LayerToc,
+): Ordering | undefined {
+  const { entries } = layer
+  if (wanted !== null) {
+    const ordering = orderEntries(entries, wanted)
+    const inOrder = [...ordering.prioritized, ...ordering.rest].every((entry, i) => entry === entries[i])
+    return inOrder ? ordering : undefined
   }
-  return true
+  if (!format.hasLandmark) return { prioritized: [], rest: [...entries], missing: [] }
+  const before = toc.entries.slice(0, landmark?.index).filter(({ type }) => type !== 'chunk').length
+  return { prioritized: entries.slice(0, before), rest: entries.slice(before), missing: [] }
+}
+
+function annotationsOf(found: LayerToc, uncompressedBytes: number): Record<string, string> {
+  if (isForContainers(found)) return containersAnnotations(found.frames)
+  const { tocDigest, frames } = found
+  return {
+    [TOC_DIGEST_ANNOTATION]: tocDigest,
+    [UNCOMPRESSED_SIZE_ANNOTATION]: String(uncompressedBytes),
+    ...(frames === undefined ? {} : stargzAnnotations(frames)),
+  }
+}
+
+/** Annotations may be lost, but not be of another TOC. */
+function promisesNothingElse({ annotations = {} }: Descriptor, wanted: Record<string, string>): boolean {
+  return Object.entries(wanted).every(([key, value]) => (annotations[key] ?? value) === value)
+}
+
+/** @param first the files that come first */
+function hotZoneBytes(found: LayerToc, first: readonly TarEntry[]): number {
+  const { landmark, toc } = found
+  if (!isForContainers(found)) return landmark?.kind === 'prefetch' ? landmark.offset : 0
+  const names = new Set(first.map(({ name }) => name.toString('utf8')))
+  const rows: { name: string; endOffset?: number }[] = toc.entries
+  return rows.reduce((end, { name, endOffset = 0 }) => (names.has(name) ? Math.max(end, endOffset) : end), 0)
 }

@@ -287,7 +287,8 @@ class BlobWriting {
   }
 }
 
-function* plannedEntries(ordering: Ordering, { hasLandmark }: BlobFormat): Generator<PlannedEntry> {
+/** What a blob's tar is made of, in its order. */
+export function* plannedEntries(ordering: Ordering, { hasLandmark }: BlobFormat): Generator<PlannedEntry> {
   for (const entry of ordering.prioritized) yield { entry, hot: true }
   if (hasLandmark) yield landmark(ordering.prioritized.length > 0)
   for (const entry of ordering.rest) yield { entry }
