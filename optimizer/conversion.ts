@@ -167,7 +167,7 @@ export async function convertImages<Origin>(
 
 /** @throws {CodedError} VERIFICATION_FAILED */
 async function requireEqual(
-  { from, to, resolved }: Pick<ConversionRequest<unknown>, 'from' | 'to' | 'resolved'>,
+  { from, to, resolved, output }: Pick<ConversionRequest<unknown>, 'from' | 'to' | 'resolved' | 'output'>,
   target: Descriptor,
   { console: log, signal }: ConversionContext,
 ): Promise<void> {
@@ -177,6 +177,7 @@ async function requireEqual(
     platforms: resolved.images.map(({ platform }) => platform),
     allPlatforms: false,
     gcLabels: true,
+    annotations: output.annotations,
     differencesMax: DIFFERENCES_MAX,
     signal,
     onProgress: ({ platform, layer, layers }) =>

@@ -79,7 +79,7 @@ export function targetLocation(argv: Arguments): ImageLocation {
 export function outputOptions(argv: Arguments): OutputOptions {
   const output: OutputOptions = {
     attestations: oneOf('attestations', single(argv, 'attestations') ?? 'drop', ['drop', 'keep']),
-    annotations: Object.fromEntries(repeated(argv, 'annotation').map(annotation)),
+    annotations: annotationOptions(argv),
     reuse: argv.reuse === true,
     verify: argv.verify === true,
     tocReference: single(argv, 'estargz-external-toc-ref') ?? null,
@@ -121,6 +121,11 @@ export function requireOrderKept({ conversion }: OutputOptions, orders: boolean)
     'OPTIONS_CONTRADICT',
     '--estargz-keep-diff-id keeps the order of the layers: it goes with no record and no list (use --no-optimize)',
   )
+}
+
+/** KEY=VALUE, repeatable. @throws {UsageError} */
+export function annotationOptions(argv: Arguments): Record<string, string> {
+  return Object.fromEntries(repeated(argv, 'annotation').map(annotation))
 }
 
 function annotation(text: string): [key: string, value: string] {

@@ -13,6 +13,7 @@ import {
   repeated,
   single,
 } from './common-options.ts'
+import { annotationOptions } from './output-options.ts'
 import { integerBetween } from './values.ts'
 
 const DIFFERENCES_DEFAULT = 20
@@ -35,6 +36,11 @@ export const verifyCommand: Command = {
         default: false,
         describe: 'the target must have every platform of the source',
       })
+      .option('annotation', {
+        type: 'string',
+        array: true,
+        describe: 'KEY=VALUE that the conversion was told to set: the target has it, whatever the source has',
+      })
       .option('max-differences', {
         type: 'string',
         default: String(DIFFERENCES_DEFAULT),
@@ -47,6 +53,7 @@ export const verifyCommand: Command = {
       target: parseLocation('target', positional(argv, 'target')),
     }
     const platforms = repeated(argv, 'platform').map(parsePlatform)
+    const annotations = annotationOptions(argv)
     const differencesMax = integerBetween(
       'max-differences',
       single(argv, 'max-differences') ?? String(DIFFERENCES_DEFAULT),
@@ -62,6 +69,7 @@ export const verifyCommand: Command = {
           platforms: platforms.length === 0 ? null : platforms,
           allPlatforms: argv['all-platforms'] === true,
           gcLabels: keepsLabels(locations.target),
+          annotations,
           differencesMax,
           signal,
           onProgress: ({ platform, layer, layers }) =>

@@ -17,8 +17,14 @@ export function compareIndexes(source: Index | null, target: Index | null, findi
   requireAnnotations(source.annotations, target.annotations, 'INDEX_FIELD', '', findings)
 }
 
-export function compareDocuments(source: PlatformImage, target: PlatformImage, findings: Findings): void {
-  compareManifests(source, target, findings)
+/** @param given annotations of the manifest that the target was to have, whatever the source's say */
+export function compareDocuments(
+  source: PlatformImage,
+  target: PlatformImage,
+  given: Record<string, string>,
+  findings: Findings,
+): void {
+  compareManifests(source, target, given, findings)
   compareConfigs(source.config, target.config, findings)
   checkMediaTypes(target, findings)
   const counts = {
@@ -41,7 +47,12 @@ export function compareLayerAnnotations(source: Descriptor, target: Descriptor, 
   requireAnnotations(Object.fromEntries(kept), target.annotations, 'ANNOTATION_MISSING', '', findings)
 }
 
-function compareManifests(source: PlatformImage, target: PlatformImage, findings: Findings): void {
+function compareManifests(
+  source: PlatformImage,
+  target: PlatformImage,
+  given: Record<string, string>,
+  findings: Findings,
+): void {
   const rest = ({
     config: _,
     layers: _layers,
@@ -59,7 +70,9 @@ function compareManifests(source: PlatformImage, target: PlatformImage, findings
     [VERSION_ANNOTATION]: _version,
     ...kept
   } = source.manifest.annotations ?? {}
-  requireAnnotations(kept, target.manifest.annotations, 'MANIFEST_FIELD', '', findings)
+  const unchanged = Object.fromEntries(Object.entries(kept).filter(([key]) => given[key] === undefined))
+  requireAnnotations(unchanged, target.manifest.annotations, 'MANIFEST_FIELD', '', findings)
+  requireAnnotations(given, target.manifest.annotations, 'MANIFEST_FIELD', '', findings, 'asked for')
   const child = (image: PlatformImage): Annotations => image.descriptor.annotations
   requireAnnotations(child(source), child(target), 'INDEX_FIELD', 'of the manifest, ', findings)
 }
@@ -100,11 +113,12 @@ function requireAnnotations(
   code: 'INDEX_FIELD' | 'MANIFEST_FIELD' | 'ANNOTATION_MISSING',
   where: string,
   findings: Findings,
+  side = 'source',
 ): void {
   for (const [key, value] of Object.entries(source ?? {})) {
     const found = target?.[key]
     if (found === value) continue
-    findings.add(code, null, `annotation ${where}${key}: source ${shown(value)}, target ${shown(found)}`)
+    findings.add(code, null, `annotation ${where}${key}: ${side} ${shown(value)}, target ${shown(found)}`)
   }
 }
 

@@ -34,6 +34,8 @@ export interface VerifyRequest {
   allPlatforms: boolean
   /** The target's store keeps alive what labels name: they are checked too. */
   gcLabels: boolean
+  /** Of every manifest of the target: what was to be set, in place of the source's. */
+  annotations?: Record<string, string>
   differencesMax: number
   signal?: AbortSignal
   onProgress?(progress: VerifyProgress): void
@@ -111,7 +113,7 @@ class Verifying {
   async #verifyPlatform(source: PlatformImage, target: PlatformImage): Promise<VerifiedPlatform> {
     const platform = formatPlatform(target.platform)
     const findings = this.#differences.at(platform, null)
-    compareDocuments(source, target, findings)
+    compareDocuments(source, target, this.#request.annotations ?? {}, findings)
     if (this.#request.gcLabels) await checkLabels(this.#request.target.content, target, findings)
     const trees = { source: new MergedTree(), target: new MergedTree() }
     const layers: VerifiedLayerResult[] = []

@@ -176,6 +176,16 @@ describe('optimizer convert', () => {
       })
   })
 
+  it('replaces an annotation, and verifies what was asked for', () => {
+    const annotated = `oci:${path('target')}:all`
+    const options = ['--annotation', 'a.b=new']
+    const target = `oci:${path('target')}:annotated`
+    const converted = run(['convert', annotated, target, ...options, '--verify'])
+    assert.equal(converted.code, 0, converted.stderr)
+    assert.equal(run(['verify', annotated, target, ...options]).code, 0)
+    assert.match(run(['verify', annotated, target]).stdout, /annotation a\.b: source "c=d", target "new"/)
+  })
+
   it('keeps attestations byte for byte where asked, beside the new manifest', async () => {
     convert(`oci:${path('target')}:kept`, '--attestations', 'keep')
     const { attestations, images, content } = await readTarget('kept')

@@ -170,6 +170,21 @@ describe('Verification', () => {
     assert.ok(lines.some((line) => line.includes('/caf\\xe9: ')))
   })
 
+  it('wants annotations as they were to be set, whatever the source has there', async () => {
+    const content = new MemoryContentStore()
+    const source = store(content, sourceParts(LAYERS))
+    const changed = copyOf(sound)
+    changed.manifest.annotations = { ...changed.manifest.annotations, 'org.example.manifest': 'new' }
+    const target = store(content, changed)
+    const found = async (annotations: Record<string, string>) =>
+      (await verify(content, source, target, { annotations })).differences.map(({ message }) => message)
+    assert.deepEqual(await found({ 'org.example.manifest': 'new' }), [])
+    assert.deepEqual(await found({}), ['annotation org.example.manifest: source "kept", target "new"'])
+    assert.deepEqual(await found({ 'org.example.manifest': 'new', other: 'x' }), [
+      'annotation other: asked for "x", target nothing',
+    ])
+  })
+
   it('compares each platform with its own, and only those that are chosen', async () => {
     const content = new MemoryContentStore()
     const other: Platform = { os: 'linux', architecture: 'arm64' }
