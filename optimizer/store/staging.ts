@@ -2,13 +2,16 @@
  * Blobs that were written and that no image holds yet: in a hidden folder beside their destination, on the same file
  * system, so that they get there by a rename. Whatever is not taken from here goes with the folder.
  */
-import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CodedError, messageOf, PreconditionError } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
+import { formatIdentity, ownIdentity } from './process-identity.ts'
 import type { BlobWriter } from './store.ts'
 
-const FOLDER_PREFIX = '.hotlayer-'
+export const STAGING_PREFIX = '.hotlayer-'
+/** In the folder: whose it is, as formatIdentity writes it. */
+export const OWNER_FILE = 'process'
 
 export interface StagedBlob {
   path: string
@@ -76,7 +79,9 @@ export class Staging {
   async #makeFolder(): Promise<string> {
     await this.#prepare()
     try {
-      return await mkdtemp(join(this.#parent, FOLDER_PREFIX))
+      const folder = await mkdtemp(join(this.#parent, STAGING_PREFIX))
+      await writeFile(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
+      return folder
     } catch (cause) {
       throw new PreconditionError(
         'STORE_NOT_WRITABLE',

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Containerd } from '../containerd/client.ts'
-import { formatIdentity, ownIdentity } from './process-identity.ts'
+import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
 import { UndoStack } from './undo-stack.ts'
 
 /** Labels of everything temporary; results never carry them. */

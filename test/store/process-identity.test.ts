@@ -7,7 +7,7 @@ import {
   ownIdentity,
   parseIdentity,
   stateOf,
-} from '../../optimizer/workload/process-identity.ts'
+} from '../../optimizer/store/process-identity.ts'
 
 describe('the identity of a process', () => {
   const own = ownIdentity()

@@ -1,0 +1,57 @@
+/** Removes what killed runs left beside archives and in layouts: only folders that name their process, and it is dead. */
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { parseIdentity, stateOf } from './process-identity.ts'
+import { OWNER_FILE, STAGING_PREFIX } from './staging.ts'
+
+export interface StagingReport {
+  /** Folders of dead processes, by their names, and what was removed, as nouns. */
+  runs: { id: string; removed: string[]; failures: string[] }[]
+  /** Those of processes that cannot be seen from here, or that name none (yet): left alone. */
+  undecided: string[]
+}
+
+/**
+ * @param parent a layout, or the folder that an archive is in
+ * @throws {PreconditionError} FOLDER_UNREADABLE
+ */
+export async function cleanStaging(parent: string): Promise<StagingReport> {
+  const report: StagingReport = { runs: [], undecided: [] }
+  for (const name of await stagingFolders(parent)) {
+    const path = join(parent, name)
+    const state = await ownerState(path)
+    if (state === 'unknown') report.undecided.push(path)
+    if (state === 'dead') report.runs.push({ id: name, ...(await remove(path)) })
+  }
+  return report
+}
+
+async function stagingFolders(parent: string): Promise<string[]> {
+  try {
+    const entries = await readdir(parent, { withFileTypes: true })
+    return entries
+      .filter((entry) => entry.isDirectory() && entry.name.startsWith(STAGING_PREFIX))
+      .map(({ name }) => name)
+      .sort()
+  } catch (cause) {
+    throw new PreconditionError('FOLDER_UNREADABLE', `cannot look into ${parent}: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+async function ownerState(folder: string): Promise<'alive' | 'dead' | 'unknown'> {
+  const identity = parseIdentity(await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => ''))
+  return identity === null ? 'unknown' : stateOf(identity)
+}
+
+async function remove(path: string): Promise<{ removed: string[]; failures: string[] }> {
+  const what = `folder ${path}`
+  try {
+    await rm(path, { recursive: true })
+    return { removed: [what], failures: [] }
+  } catch (error) {
+    return { removed: [], failures: [`${what}: ${messageOf(error)}`] }
+  }
+}
