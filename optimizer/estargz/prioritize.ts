@@ -24,7 +24,13 @@ export function orderEntries(entries: readonly TarEntry[], paths: readonly PathK
   for (const path of new Set(paths)) {
     const chain = linkChain(path, byPath)
     if (chain.length === 0) missing.push(path)
-    for (const entry of chain.reverse()) placeWithParents(entry, byPath, placed)
+    // As the original does it: folders of the link, folders of its target, the target, the link.
+    place(
+      chain.flatMap((entry) => parentPaths(entry.path)),
+      byPath,
+      placed,
+    )
+    place(chain.map((entry) => entry.path).reverse(), byPath, placed)
   }
   return { prioritized: [...placed], rest: entries.filter((entry) => !placed.has(entry)), missing }
 }
@@ -40,12 +46,12 @@ function linkChain(path: PathKey, byPath: ReadonlyMap<PathKey, TarEntry>): TarEn
   return [...chain]
 }
 
-function placeWithParents(
-  entry: TarEntry,
+function place(
+  paths: readonly PathKey[],
   byPath: ReadonlyMap<PathKey, TarEntry>,
   placed: Set<TarEntry>,
 ): void {
-  for (const path of [...parentPaths(entry.path), entry.path]) {
+  for (const path of paths) {
     const next = byPath.get(path)
     if (next === undefined || placed.has(next)) continue
     const whiteout = byPath.get(whiteoutPath(path))

@@ -63,10 +63,10 @@ describe('The new order', () => {
     accessed: ['a'],
     blob: ['a/', '|', 'a/x'],
   })
-  prioritizes('a hard link after its target, with the parents of both', {
+  prioritizes('a hard link after its target, and that after the parents of both', {
     layer: [dir('a/'), file('a/x'), dir('b/'), link('b/y', 'a/x'), file('z')],
     accessed: ['b/y'],
-    blob: ['a/', 'a/x', 'b/', 'b/y', '|', 'z'],
+    blob: ['b/', 'a/', 'a/x', 'b/y', '|', 'z'],
   })
   prioritizes('a link of a link after both', {
     layer: [file('a'), link('b', 'a'), link('c', './b')],

@@ -36,6 +36,9 @@ const CONFIG: Partial<ImageConfig> = {
   'org.example.unknown': { kept: [1, null, 'x'] },
 }
 
+const ORDERED_READS = ['/links/name', '/upper/to-late', '/etc/conf', '/upper/early', '/early', '/links/name']
+const ORDERED_WORKLOAD = ['/probe', ...ORDERED_READS.flatMap((path) => ['read', path])]
+
 const skip =
   skipWithoutContainerd() ||
   skipWithoutFanotify() ||
@@ -196,13 +199,11 @@ describe('a converted layer', { skip }, () => {
     await bench.withStores((stores) =>
       putRawImage(stores, 'ordered', [{ tar: tarOf(lowerLayer()) }, { tar: tarOf(upperLayer()) }]),
     )
-    const reads = ['/links/name', '/upper/to-late', '/etc/conf', '/upper/early', '/early', '/links/name']
-    const workload = ['/probe', ...reads.flatMap((path) => ['read', path])]
-    await bench.optimize('ordered', 'in-order', ['--entrypoint', JSON.stringify(workload)])
+    await bench.optimize('ordered', 'in-order', ['--entrypoint', JSON.stringify(ORDERED_WORKLOAD)])
     const [lower, upper] = (await layersOf('in-order')).map(({ tar }) => names(tar))
     assert.deepEqual(lower, [
       'probe',
-      ...['real/', 'real/file', 'links/', 'links/name'],
+      ...['links/', 'real/', 'real/file', 'links/name'],
       ...['etc/', 'etc/conf'],
       'early',
       '.prefetch.landmark',
@@ -223,6 +224,28 @@ describe('a converted layer', { skip }, () => {
       ...lowerLayer().map(({ name }) => name.toString()),
       TOC_NAME,
     ])
+  })
+
+  it('has the order that the original gives it, by the record that the original has made', async () => {
+    const record = join(bench.temporaryFolder, 'theirs.record')
+    const workload = ['--entrypoint', JSON.stringify(ORDERED_WORKLOAD)]
+    const options = ['--oci', '--record-out', record, ...workload, 'ordered', 'theirs-in-order']
+    bench.tool('ctr-remote', ['images', 'optimize', ...options])
+    const anyLayer = ['--oci', '--estargz', '--estargz-record-in', record, 'ordered', 'theirs-any-layer']
+    bench.tool('ctr-remote', ['images', 'convert', ...anyLayer])
+    for (const [target, ...more] of [['in-order'], ['any-layer', '--record-any-layer']] as const) {
+      const { code, stderr } = await bench.run([
+        ...['convert', 'ordered', `ours-${target}`, '--record-in', record, ...more],
+      ])
+      assert.equal(code, 0, stderr)
+      const [ours, theirs] = await Promise.all(
+        [`ours-${target}`, `theirs-${target}`].map(async (name) =>
+          (await layersOf(name)).map(({ tar }) => names(tar)),
+        ),
+      )
+      assert.deepEqual(ours, theirs)
+    }
+    rmSync(record)
   })
 
   interface Layer {
