@@ -30,9 +30,11 @@ export function parsePrefetchList(text: string): PrefetchList {
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
-    const pattern = (line.startsWith('!') ? line.slice(1).trim() : line).replace(/^(?:\.?\/)+/, '')
-    if (line.startsWith('!')) list.excluded.push(pattern)
-    else list.wanted.push({ line: index + 1, text: pattern })
+    const isExclusion = line.startsWith('!')
+    const pattern = (isExclusion ? line.slice(1).trim() : line).replace(/^(?:\.?\/)+/, '')
+    // What is left without a pattern names nothing, and is told as such.
+    if (isExclusion && pattern !== '') list.excluded.push(pattern)
+    else list.wanted.push({ line: index + 1, text: pattern === '' ? line : pattern })
   }
   return list
 }
@@ -69,10 +71,10 @@ function matching(pattern: string, files: readonly Located[]): Located[] {
   return files.filter(({ entry }) => matches(textOf(entry.path)))
 }
 
-/** `*`, `?` and `[]` within one directory, `**` across; names that begin with a dot like any other. */
+/** `*`, `?`, `[]` and `[!]` within one directory, `**` across; names that begin with a dot like any other. */
 function matcher(patterns: string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false
-  return picomatch(patterns, { dot: true, nonegate: true, noextglob: true, nobrace: false })
+  return picomatch(patterns, { dot: true, nonegate: true, noextglob: true, nobrace: false, posix: true })
 }
 
 function pathOf(text: string): PathKey {

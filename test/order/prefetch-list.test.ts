@@ -43,6 +43,8 @@ describe('A prefetch list', () => {
     assert.deepEqual(paths('lib/*.so')[0], ['lib/.hidden.so', 'lib/a.so', 'lib/b.so'])
     assert.deepEqual(paths('lib/?.so')[0], ['lib/a.so', 'lib/b.so'])
     assert.deepEqual(paths('lib/[b-z].so')[0], ['lib/b.so'])
+    assert.deepEqual(paths('lib/[!b].so')[0], ['lib/a.so'])
+    assert.deepEqual(paths('lib/{b,deep/c}.so')[0], ['lib/b.so', 'lib/deep/c.so'])
     assert.deepEqual(paths('lib/**/*.so')[0], ['lib/.hidden.so', 'lib/a.so', 'lib/b.so', 'lib/deep/c.so'])
   })
 
@@ -73,5 +75,15 @@ describe('A prefetch list', () => {
       { line: 2, text: 'no/such' },
       { line: 3, text: 'lib/*.nothing' },
     ])
+    assert.deepEqual(listed('!', 'app', '/', 'lib/[').unknown, [
+      { line: 1, text: '!' },
+      { line: 3, text: '/' },
+      { line: 4, text: 'lib/[' },
+    ])
+  })
+
+  it('has names that begin as comments and exclusions do behind a backslash', () => {
+    const odd = new LayerIndex([indexTar(tarOf([file('!odd'), file('#odd')])).entries])
+    assert.deepEqual(listedFiles(parsePrefetchList('\\#odd\n\\!odd'), odd, 1).paths, [['#odd', '!odd']])
   })
 })
