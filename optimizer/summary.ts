@@ -63,6 +63,7 @@ function layerRow(name: string, row: Row): string[] {
 const NOTE_TEXTS: Record<keyof LayerResult['notes'], string> = {
   duplicateNames: 'earlier entries of a name that came again were left out',
   sparseEntries: 'sparse files became regular files',
+  contiguousEntries: 'files of the type for contiguous ones became regular files',
   globalHeaders: 'global pax headers were left out, as container runtimes do',
   formatEntries: 'landmarks and TOC of an earlier optimization were left out',
   unknownTypes: 'entries of an unknown type were left out',

@@ -52,6 +52,8 @@ export interface TarNotes {
   duplicateNames: number
   /** Entries that became regular files. */
   sparseEntries: number
+  /** Files of the type for contiguous ones: regular ones, and now of that type. */
+  contiguousEntries: number
   /** Global pax headers: left out, because no container runtime applies them. */
   globalHeaders: number
   /** Landmarks and TOC of an already optimized layer: left out. */

@@ -82,6 +82,7 @@ export class TarIndexer {
   readonly notes: TarNotes = {
     duplicateNames: 0,
     sparseEntries: 0,
+    contiguousEntries: 0,
     globalHeaders: 0,
     formatEntries: 0,
     unknownTypes: 0,
@@ -251,6 +252,7 @@ export class TarIndexer {
     entry.sizeBytes = entry.payloadBytes
     // A contiguous file is a regular one to everybody, but not every reader knows its flag.
     const contiguous = header.flag === FLAG.contiguous
+    if (contiguous) this.notes.contiguousEntries++
     if (this.#pending.split || contiguous) {
       const main = contiguous ? withFlag(block, FLAG.reg) : block
       entry.replacementHeader = Buffer.concat([...this.#pending.blocks, main])
