@@ -7,8 +7,18 @@ export interface StartRow {
   id: string
   title: string
   mode: PullMode
-  /** The command that makes `target` of `source` in the containerd at these options; null: the source itself. */
-  command: ((containerd: string[], source: string, target: string) => string[]) | null
+  /** null: the source itself. */
+  command: ((making: Making) => string[]) | null
+}
+
+/** What a command makes `target` of. */
+export interface Making {
+  /** Options that name a containerd. */
+  containerd: string[]
+  source: string
+  target: string
+  /** Where the record of the row that all are compared with is, once it is made. */
+  record: string
 }
 
 /** Generous: the workload ends by itself. */
@@ -19,24 +29,35 @@ export const BASE_ROW = 'ctr-remote'
 export const START_ROWS: StartRow[] = [
   { id: 'original', title: 'original, full pull', mode: 'full', command: null },
   ours('unordered', 'eStargz in source order', ['--no-optimize']),
-  peer('ctr-remote', 'ctr-remote, eStargz', []),
-  peer('ctr-remote-zstd', 'ctr-remote, zstd:chunked', ['--zstdchunked']),
+  peer(BASE_ROW, 'ctr-remote, eStargz', (record) => ['--record-out', record]),
+  peer('ctr-remote-zstd', 'ctr-remote, zstd:chunked', () => ['--zstdchunked']),
   ours('optimizer', 'optimizer, eStargz', ['--period', PERIOD_SECONDS]),
   ours('optimizer-zstd', 'optimizer, zstd:chunked', ['--period', PERIOD_SECONDS, '--zstdchunked']),
+  sameFiles('same-files', 'optimizer, eStargz, the same files', []),
+  sameFiles('same-files-zstd', 'optimizer, zstd:chunked, the same files', ['--zstdchunked']),
 ]
 
 function ours(id: string, title: string, options: string[]): StartRow {
-  const command = (containerd: string[], source: string, target: string) => [
+  const command = ({ containerd, source, target }: Making) => [
     ...[process.execPath, OPTIMIZER, 'optimize', source, target, ...options],
     ...containerd,
   ]
   return { id, title, mode: 'lazy', command }
 }
 
-function peer(id: string, title: string, options: string[]): StartRow {
-  const command = (containerd: string[], source: string, target: string) => [
+/** By what the row that all are compared with has recorded. */
+function sameFiles(id: string, title: string, options: string[]): StartRow {
+  const command = ({ containerd, source, target, record }: Making) => [
+    ...[process.execPath, OPTIMIZER, 'convert', source, target, '--record-in', record, ...options],
+    ...containerd,
+  ]
+  return { id, title, mode: 'lazy', command }
+}
+
+function peer(id: string, title: string, options: (record: string) => string[]): StartRow {
+  const command = ({ containerd, source, target, record }: Making) => [
     ...['ctr-remote', ...containerd, 'image', 'optimize', '--oci', '--period', PERIOD_SECONDS],
-    ...[...options, source, target],
+    ...[...options(record), source, target],
   ]
   return { id, title, mode: 'lazy', command }
 }

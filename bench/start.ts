@@ -7,6 +7,7 @@
  * Images: interpreter and compiler; small, for a quick look. stdout is the table, stderr the progress.
  */
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
 import type { Inspection } from '../optimizer/inspect.ts'
@@ -143,7 +144,9 @@ async function makeImage(
 ): Promise<string> {
   if (row.command === null) return source
   const target = `bench.invalid/start:${row.id}`
-  const [program = '', ...args] = row.command(optionsOf(daemon), source, target)
+  const record = join(daemon.folder, 'bench.record')
+  const making = { containerd: optionsOf(daemon), source, target, record }
+  const [program = '', ...args] = row.command(making)
   say(`making: ${row.title}`)
   await execute(program, args, { signal, maxBuffer: Number.POSITIVE_INFINITY })
   return target
