@@ -16,7 +16,7 @@ import type { ContentStore } from '../store/store.ts'
 import type { Findings } from './difference.ts'
 
 export interface PlatformImage {
-  /** As its index has it. */
+  /** As its index has it; of a manifest that a name points at, without what the store notes beside the name. */
   descriptor: Descriptor
   manifest: Manifest
   config: ImageConfig
@@ -65,7 +65,8 @@ class Loading {
     const bytes = await this.#read(descriptor, 'document')
     if (bytes === undefined) return
     const kind = this.#parse(() => documentKind(descriptor, bytes))
-    if (kind === 'manifest') return await this.#loadManifest(descriptor, bytes)
+    if (kind === 'manifest')
+      return await this.#loadManifest(depth === 0 ? withoutNotes(descriptor) : descriptor, bytes)
     const index = kind && this.#parse(() => parseIndex(bytes, `index ${descriptor.digest}`))
     if (index === undefined) return
     this.#checkMediaType(descriptor, index.mediaType)
@@ -135,6 +136,11 @@ class Loading {
       return undefined
     }
   }
+}
+
+/** What names a manifest in a store may be annotated with that name, as `ctr images import` does it. */
+function withoutNotes({ annotations: _, ...descriptor }: Descriptor): Descriptor {
+  return descriptor
 }
 
 /** Attestations and the like name no platform that a machine has. */

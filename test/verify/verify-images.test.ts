@@ -170,6 +170,17 @@ describe('Verification', () => {
     assert.ok(lines.some((line) => line.includes('/caf\\xe9: ')))
   })
 
+  it('asks nothing of what a store notes beside the name of a manifest', async () => {
+    const content = new MemoryContentStore()
+    const manifestOf = (parts: ImageParts): Descriptor => {
+      const index = JSON.parse(content.bytesOf(store(content, parts).digest).toString())
+      const { mediaType, digest, size } = index.manifests[0]
+      return { mediaType, digest, size }
+    }
+    const source = { ...manifestOf(sourceParts(LAYERS)), annotations: { 'io.containerd.image.name': 'x' } }
+    assert.deepEqual((await verify(content, source, manifestOf(sound))).differences, [])
+  })
+
   it('wants annotations as they were to be set, whatever the source has there', async () => {
     const content = new MemoryContentStore()
     const source = store(content, sourceParts(LAYERS))
