@@ -49,7 +49,7 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
     .epilogue(EXIT_CODES)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError('USAGE', `${usageMessage(message)} (--help shows how)`)
+      throw error ?? new UsageError('USAGE', `${usageMessage(message, args)} (--help shows how)`)
     })
   for (const command of COMMANDS) {
     parser = parser.command(
@@ -62,9 +62,12 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
   return parser
 }
 
-/** yargs' words on one line; its guess at a misspelt command says not what is wrong. */
-function usageMessage(message: string): string {
+/** yargs' words on one line, where they say what is wrong. */
+function usageMessage(message: string, args: readonly string[]): string {
   const line = message.replaceAll(/\s+/g, ' ').trim()
+  const usage = COMMANDS.map((command) => command.usage).find((each) => each.split(' ', 1)[0] === args[0])
+  if (usage !== undefined && line.startsWith('Not enough non-option arguments'))
+    return `an argument is missing: optimizer ${usage}`
   const guess = /^Did you mean (.*)\?$/.exec(line)
   return guess === null ? line : `there is no such command: did you mean ${guess[1]}?`
 }

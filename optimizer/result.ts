@@ -121,7 +121,8 @@ export function conversionResult({
 function engineOf({ format }: ConvertedImage): ConversionResult['engine'] {
   if (format === null) return null
   const { engine, codec, hotCodec } = format
-  return { ...engine, level: codec.level, prefetchLevel: hotCodec.level }
+  const { name, version } = engine
+  return { name, version, level: codec.level, prefetchLevel: hotCodec.level }
 }
 
 function platformResult({ source, converted, order }: ConvertedPlatform<OrderOrigin>): PlatformResult {

@@ -65,7 +65,7 @@ const NOTE_TEXTS: Record<keyof LayerResult['notes'], string> = {
   sparseEntries: 'sparse files became regular files',
   contiguousEntries: 'files of the type for contiguous ones became regular files',
   globalHeaders: 'global pax headers were left out, as container runtimes do',
-  formatEntries: 'landmarks and TOC of an earlier optimization were left out',
+  formatEntries: 'entries of an earlier optimization were left out (landmark, TOC)',
   unknownTypes: 'entries of an unknown type were left out',
 }
 

@@ -31,19 +31,19 @@ function addEstargzOptions(yargs: Argv): Argv {
     .option('estargz-compression-level', {
       group,
       type: 'string',
-      default: String(COMPRESSION_LEVEL_DEFAULT),
+      defaultDescription: String(COMPRESSION_LEVEL_DEFAULT),
       describe: 'level of the compression engine, 1 to 12 (zlib: to 9)',
     })
     .option('estargz-chunk-size', {
       group,
       type: 'string',
-      default: '4MiB',
+      defaultDescription: '4MiB',
       describe: 'greatest piece of a file that is compressed on its own',
     })
     .option('estargz-min-chunk-size', {
       group,
       type: 'string',
-      default: '0',
+      defaultDescription: '0',
       describe:
         'small files are compressed together until they have so many bytes: smaller, less lazily read',
     })
@@ -121,17 +121,29 @@ function addZstdChunkedOptions(yargs: Argv): Argv {
     .option('zstdchunked-compression-level', {
       group,
       type: 'string',
-      default: String(ZSTD_LEVEL_DEFAULT),
+      defaultDescription: String(ZSTD_LEVEL_DEFAULT),
       describe: 'level of zstd, 1 to 19',
     })
     .option('zstdchunked-chunk-size', {
       group,
       type: 'string',
-      default: '4MiB',
+      defaultDescription: '4MiB',
       describe: 'greatest piece of a file that is compressed on its own',
     })
 }
 
+/** Options that would do nothing in the other format. */
+const ZSTD_OPTIONS = [
+  'zstdchunked-dialect',
+  'zstdchunked-compression-level',
+  'zstdchunked-chunk-size',
+] as const
+const ESTARGZ_OPTIONS = [
+  'estargz-compression-level',
+  'estargz-chunk-size',
+  'estargz-min-chunk-size',
+  'compression-engine',
+] as const
 const EXTERNAL_TOC_OPTIONS = [
   'estargz-external-toc',
   'estargz-external-toc-ref',
@@ -152,18 +164,16 @@ export function conversionOptions(argv: Arguments): ConversionOptions {
 }
 
 function layerFormat(argv: Arguments): LayerFormat {
-  const external = EXTERNAL_TOC_OPTIONS.find((option) => Boolean(argv[option]))
+  const given = (options: readonly string[]) => options.find((option) => Boolean(argv[option]))
+  const external = given(EXTERNAL_TOC_OPTIONS)
   if (argv.zstdchunked === true) {
-    if (external !== undefined)
-      throw new UsageError('OPTION_CONFLICT', `--${external} is for eStargz: leave --zstdchunked out`)
-    return zstdChunkedFormat(argv)
+    const other = external ?? given(ESTARGZ_OPTIONS)
+    if (other === undefined) return zstdChunkedFormat(argv)
+    throw new UsageError('OPTION_CONFLICT', `--${other} is for eStargz: leave --zstdchunked out`)
   }
-  if (single(argv, 'zstdchunked-dialect') !== undefined) {
-    throw new UsageError(
-      'OPTION_CONFLICT',
-      '--zstdchunked-dialect needs --zstdchunked: eStargz has no dialects',
-    )
-  }
+  const other = given(ZSTD_OPTIONS)
+  if (other !== undefined)
+    throw new UsageError('OPTION_CONFLICT', `--${other} needs --zstdchunked: without it layers are eStargz`)
   const wanted = single(argv, 'compression-engine')
   const engine = compressionEngine(
     wanted === undefined ? undefined : oneOf('compression-engine', wanted, ENGINE_NAMES),
@@ -200,12 +210,6 @@ function zstdChunkedFormat(argv: Arguments): LayerFormat {
   const { levelMax } = compressionEngine('zstd')
   const level = (option: string, fallback: number) =>
     integerBetween(option, single(argv, option) ?? String(fallback), 1, levelMax)
-  if (single(argv, 'compression-engine') !== undefined) {
-    throw new UsageError(
-      'OPTION_CONFLICT',
-      '--compression-engine is for eStargz: zstd:chunked has one engine only',
-    )
-  }
   return {
     kind: 'zstdchunked',
     dialect: oneOf('zstdchunked-dialect', single(argv, 'zstdchunked-dialect') ?? 'stargz', DIALECTS),

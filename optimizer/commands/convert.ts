@@ -80,6 +80,11 @@ export function convertRequest(argv: Arguments): ConvertRequest {
       '--uncompress leaves every tar as it is: it goes with no order and with no --reuse',
     )
   }
+  if (uncompress && argv.zstdchunked === true)
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--uncompress and --zstdchunked contradict: leave one of them out',
+    )
   return {
     source: parseLocation('source', positional(argv, 'source')),
     target: targetLocation(argv),

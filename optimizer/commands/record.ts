@@ -55,5 +55,5 @@ function summaryLine({ record, recordOut }: RecordResult): string {
   const { files, counters, stop } = record
   const ready = stop.readySeconds === null ? '' : `, ready after ${stop.readySeconds.toFixed(2)} s`
   const where = recordOut === null ? '' : `; the record is in ${recordOut}`
-  return `${files} files of the image, ${counters.outsideLayers} others${ready}; ended because ${stop.reason}${where}`
+  return `${files} files of the image, ${counters.outsideLayers} outside it${ready}; ended because ${stop.reason}${where}`
 }

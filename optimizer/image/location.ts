@@ -34,6 +34,8 @@ export function parseLocation(argument: string, text: string): ImageLocation {
     )
   }
   if (text === '') throw invalid(argument, text, 'it must not be empty')
+  if (/^\.{0,2}\//.test(text))
+    throw invalid(argument, text, 'it looks like a file; write oci:DIR or oci-archive:FILE')
   return { kind: 'containerd', name: text }
 }
 

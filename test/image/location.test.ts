@@ -45,6 +45,8 @@ describe('what is written where an image is meant', () => {
       'oci:dir:ä',
       'oci-archive:f:-x',
       'docker://alpine',
+      './dir',
+      '/image.tar',
     ])
       assert.throws(() => parse(text), { code: 'IMAGE_ARGUMENT_INVALID', exitCode: 2, message: /<source>/ })
   })

@@ -115,9 +115,9 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
     })
 
     it('and not what others serve, nor errors', async () => {
-      await neverReady('sleep 1000', { readyTcp }, /--ready-tcp/)
+      await neverReady('sleep 1000', { readyTcp }, /--ready-tcp: nothing takes a connection at /)
       const missing = { readyHttp: [new URL('http://127.0.0.1:8080/missing')], periodSeconds: 1.5 }
-      await neverReady(SERVER, missing, /--ready-http/)
+      await neverReady(SERVER, missing, /--ready-http: \S+\/missing answered with status 404/)
     })
   })
 
@@ -133,7 +133,7 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
     })
 
     it('and fails when it does not, or is not there, or does not end', async () => {
-      await neverReady('sleep 1000', { readyExec }, /--ready-exec/)
+      await neverReady('sleep 1000', { readyExec }, /--ready-exec: \["\/check\.sh"\] ended with status 1/)
       await neverReady('sleep 1000', { readyExec: [['/missing']] }, /--ready-exec/)
       await neverReady('sleep 1000', { readyExec: [['sleep', '1000']] }, /--ready-exec/)
     })

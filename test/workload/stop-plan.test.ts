@@ -52,10 +52,12 @@ describe('a run with rules that make it ready', () => {
     assert.ok(plan.readySeconds !== null)
   })
 
-  it('is not over while one of them is not met: the period passes, and it never was ready', async () => {
-    const { plan, rule, reason } = await over({ ready: [met('a', 'a'), never], periodSeconds: 0.02 })
+  it('is not over while one of them is not met: the period passes, and what was found last is told', async () => {
+    const asked = { ...never, name: 'asked', found: () => 'nobody is at home' }
+    const ready = [met('a', 'a'), never, asked]
+    const { plan, rule, reason } = await over({ ready, periodSeconds: 0.02 })
     assert.deepEqual([rule, plan.ready, plan.readySeconds], ['period', false, null])
-    assert.equal(reason, '0.02 s had passed before it was ready (--a, --never)')
+    assert.equal(reason, '0.02 s had passed before it was ready (--a, --never, --asked: nobody is at home)')
   })
 
   it('settles after that', async () => {

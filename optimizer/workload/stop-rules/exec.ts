@@ -11,7 +11,18 @@ const INTERVAL_MS = 250
 export type RunInContainer = (args: readonly string[], signal: AbortSignal) => Promise<number | null>
 
 export function execRule(args: readonly string[], run: RunInContainer): StopRule {
-  const attempt = async (signal: AbortSignal) =>
-    (await run(args, signal)) === 0 ? `${JSON.stringify(args)} ended with status 0` : null
-  return { name: 'ready-exec', met: (signal) => poll(attempt, INTERVAL_MS, signal) }
+  const command = JSON.stringify(args)
+  let found = `${command} has never ended`
+  const attempt = async (signal: AbortSignal) => {
+    const status = await run(args, signal)
+    // Nobody asks any more: its end says nothing.
+    if (!signal.aborted)
+      found = status === null ? `${command} cannot be run` : `${command} ended with status ${status}`
+    return status === 0 ? found : null
+  }
+  return {
+    name: 'ready-exec',
+    met: (signal) => poll(attempt, INTERVAL_MS, signal),
+    found: () => found,
+  }
 }

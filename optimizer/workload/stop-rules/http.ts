@@ -17,20 +17,28 @@ const STATUS_MAX = 399
  * @param namespacePath of the workload's network, e.g. `/proc/7/ns/net`
  */
 export function httpRule(url: URL, namespacePath: string): StopRule {
+  let found = `${url} was never asked`
   const attempt = async (signal: AbortSignal) => {
     const socket = await connect(endpointOf(url), namespacePath)
+    found = `nothing takes a connection for ${url}`
     if (socket === null) return null
     try {
       const status = await statusOf(url, socket, signal)
-      return status >= STATUS_MIN && status <= STATUS_MAX ? `${url} answered with status ${status}` : null
+      found = `${url} answered with status ${status}`
+      return status >= STATUS_MIN && status <= STATUS_MAX ? found : null
     } catch {
       // It hung up, took too long, or spoke no HTTP: not yet.
+      found = `${url} gave no answer in HTTP`
       return null
     } finally {
       socket.destroy()
     }
   }
-  return { name: 'ready-http', met: (signal) => poll(attempt, INTERVAL_MS, signal) }
+  return {
+    name: 'ready-http',
+    met: (signal) => poll(attempt, INTERVAL_MS, signal),
+    found: () => found,
+  }
 }
 
 function endpointOf({ hostname, port }: URL): Endpoint {

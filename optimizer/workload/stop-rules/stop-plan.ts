@@ -101,7 +101,9 @@ export class StopPlan {
     const { rule, reason } = await period
     const { ready } = this.#rules
     if (ready.length === 0) return this.#stop(rule, reason)
-    const names = ready.map(({ name }) => `--${name}`).join(', ')
+    const names = ready
+      .map(({ name, found }) => `--${name}${found === undefined ? '' : `: ${found()}`}`)
+      .join(', ')
     return this.#stop(
       rule,
       this.ready ? `${reason}, ready before` : `${reason} before it was ready (${names})`,

@@ -7,4 +7,6 @@ export interface StopRule {
    * rejects then, soon, and nothing of it is left running.
    */
   met(signal: AbortSignal): Promise<string>
+  /** What was found when it was last asked, a phrase: for a person whose rule is never met. */
+  found?(): string
 }

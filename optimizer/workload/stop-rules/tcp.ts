@@ -18,7 +18,11 @@ export function tcpRule(endpoint: Endpoint, namespacePath: string): StopRule {
     socket?.destroy()
     return socket === null ? null : `${formatEndpoint(endpoint)} took a connection`
   }
-  return { name: 'ready-tcp', met: (signal) => poll(attempt, INTERVAL_MS, signal) }
+  return {
+    name: 'ready-tcp',
+    met: (signal) => poll(attempt, INTERVAL_MS, signal),
+    found: () => `nothing takes a connection at ${formatEndpoint(endpoint)}`,
+  }
 }
 
 /** Null when nobody takes it. */
