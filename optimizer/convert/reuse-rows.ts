@@ -14,7 +14,7 @@ import { plannedEntries } from '../estargz/writer.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { isFormatEntry } from '../tar/format-names.ts'
-import type { OpenedLayer } from '../tar/layer.ts'
+import type { LayerView } from './read-window.ts'
 
 /** A row of either kind of TOC. */
 type Row = Partial<TocEntry & ContainersEntry>
@@ -31,7 +31,7 @@ type RowMaker = (entry: TarEntry, piece?: Piece) => Row | Promise<Row>
 
 /** @param ordering of the layer's entries, as they lie in the tar. @param found of the format */
 export async function rowsAreAsWanted(
-  layer: OpenedLayer,
+  layer: LayerView,
   ordering: Ordering,
   format: BlobFormat,
   found: LayerToc,
@@ -55,7 +55,7 @@ export async function rowsAreAsWanted(
 }
 
 class RowComparison {
-  readonly #layer: OpenedLayer
+  readonly #layer: LayerView
   readonly #contentBytes: number
   readonly #make: RowMaker
   /** The last member with content, and where the TOC says it is. */
@@ -64,7 +64,7 @@ class RowComparison {
   /** Of the file whose chunks pass: its row and its content so far. */
   #file: { row: Row; hash: Hash } | undefined
 
-  constructor(layer: OpenedLayer, { format, contentBytes }: LayerToc) {
+  constructor(layer: LayerView, { format, contentBytes }: LayerToc) {
     this.#layer = layer
     this.#contentBytes = contentBytes
     this.#make = format === 'zstdchunked-containers' ? containersRows(layer) : stargzRows()
@@ -118,7 +118,7 @@ function stargzRows(): RowMaker {
   }
 }
 
-function containersRows(layer: OpenedLayer): RowMaker {
+function containersRows(layer: LayerView): RowMaker {
   return async (entry, piece) => {
     const header = await layer.read(entry.headerOffset, entry.headerBytes)
     const { entry: described } = containersEntry(header)

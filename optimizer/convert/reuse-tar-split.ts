@@ -6,7 +6,7 @@ import { TarSplitText } from '../estargz/tar-split.ts'
 import { readTarSplit } from '../estargz/zstdchunked-reader.ts'
 import type { Digest } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
-import type { OpenedLayer } from '../tar/layer.ts'
+import type { LayerView } from './read-window.ts'
 
 /** Header blocks in base64 and a line around each; more than this for each byte of the tar is no layer's. */
 const TEXT_BYTES_PER_TAR_BYTE = 4
@@ -18,27 +18,24 @@ const READ_BYTES = 4 * 1024 * 1024
  * @param read the layer's blob
  * @throws {TocError} they cannot be read
  */
-export async function tarSplitIsAsWanted(
-  layer: OpenedLayer,
-  read: ReadAt,
-  found: LayerToc,
-): Promise<boolean> {
+export async function tarSplitIsAsWanted(layer: LayerView, read: ReadAt, found: LayerToc): Promise<boolean> {
   const position = found.frames?.tarSplit
   const { tarSplitDigest } = found.toc as { tarSplitDigest?: Digest }
   if (position === undefined || tarSplitDigest === undefined)
     return position === undefined && tarSplitDigest === undefined && !(await isExact(layer))
   const bytesMax = layer.uncompressedBytes * TEXT_BYTES_PER_TAR_BYTE
   const text = await readTarSplit(read, position, tarSplitDigest, bytesMax)
-  return (await isExact(layer)) && (await isTextOf(layer, text))
+  return await isTextOf(layer, text)
 }
 
-async function isExact(layer: OpenedLayer): Promise<boolean> {
+async function isExact(layer: LayerView): Promise<boolean> {
   for (const { headerOffset, headerBytes } of layer.entries)
     if (!containersEntry(await layer.read(headerOffset, headerBytes)).isExact) return false
   return true
 }
 
-async function isTextOf(layer: OpenedLayer, text: Buffer): Promise<boolean> {
+/** And whether readers in parts get the layer right. */
+async function isTextOf(layer: LayerView, text: Buffer): Promise<boolean> {
   let matched = 0
   let holds = true
   const lines = new TarSplitText(PIECE_BYTES, (piece) => {
@@ -48,7 +45,9 @@ async function isTextOf(layer: OpenedLayer, text: Buffer): Promise<boolean> {
   let position = 0
   for (const entry of layer.entries) {
     const { headerOffset, headerBytes, payloadOffset, sizeBytes } = entry
-    lines.segment(await layer.read(position, headerOffset + headerBytes - position))
+    const bytes = await layer.read(position, headerOffset + headerBytes - position)
+    if (!containersEntry(bytes.subarray(headerOffset - position)).isExact) return false
+    lines.segment(bytes)
     const checksum = sizeBytes === 0 ? {} : { checksum: await checksumOf(layer, entry) }
     lines.file({ name: entry.name.toString('utf8'), sizeBytes, ...checksum })
     position = payloadOffset + sizeBytes
@@ -59,7 +58,7 @@ async function isTextOf(layer: OpenedLayer, text: Buffer): Promise<boolean> {
   return holds && matched === text.length
 }
 
-async function checksumOf(layer: OpenedLayer, { payloadOffset, sizeBytes }: TarEntry): Promise<Buffer> {
+async function checksumOf(layer: LayerView, { payloadOffset, sizeBytes }: TarEntry): Promise<Buffer> {
   const sum = new Crc64()
   for (let offset = 0; offset < sizeBytes; offset += READ_BYTES)
     sum.update(await layer.read(payloadOffset + offset, Math.min(READ_BYTES, sizeBytes - offset)))

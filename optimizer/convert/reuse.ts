@@ -12,6 +12,7 @@ import type { PathKey, TarEntry } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
 import { copyBlob } from './copy-blob.ts'
 import { type ConvertedLayer, keptAnnotations, UNCOMPRESSED_LABEL } from './layer.ts'
+import { withReadWindow } from './read-window.ts'
 import { rowsAreAsWanted } from './reuse-rows.ts'
 import { tarSplitIsAsWanted } from './reuse-tar-split.ts'
 
@@ -73,13 +74,14 @@ export async function reuseLayer(request: ReuseRequest): Promise<ConvertedLayer 
 
 /** Cheap checks come first. */
 async function reusableLayer(request: ReuseRequest): Promise<Reusable | undefined> {
-  const { from, layer, format } = request
-  const { descriptor, uncompressedBytes } = layer
-  if (hasWhatConversionChanges(layer)) return undefined
+  const { from, format } = request
+  const { descriptor, notes, uncompressedBytes } = request.layer
+  if (hasWhatConversionChanges(request.layer)) return undefined
+  const layer = withReadWindow(request.layer)
   const read = readerOf(from, descriptor)
   try {
     const found = await readToc(read, descriptor.size)
-    if (found?.format !== format.name || layer.notes.formatEntries !== formatEntriesOf(found, format))
+    if (found?.format !== format.name || notes.formatEntries !== formatEntriesOf(found, format))
       return undefined
     const ordering = orderingOf(request, found)
     const annotations = annotationsOf(found, uncompressedBytes)

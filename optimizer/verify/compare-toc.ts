@@ -113,6 +113,10 @@ class TocComparing {
   }
 
   #compareContent(path: string, entry: TarEntry, item: TocItem): void {
+    // containers/storage itself leaves the digest of an empty file out.
+    const { format } = this.#found
+    if (entry.sizeBytes === 0 && item.entry.digest === undefined && format === 'zstdchunked-containers')
+      return
     const content = this.#scan.contents.of(entry)
     if (item.entry.digest !== content?.digest) {
       this.#findings.add(

@@ -15,7 +15,11 @@ import { type Registry, startRegistry } from '../../bench/lazy/registry.ts'
 import { mount, unmount } from '../../native/mounts.ts'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+import { hostPlatform } from '../../optimizer/image/platform.ts'
+import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { type ImageSide, verifyImages } from '../../optimizer/verify/verify-images.ts'
 import { oddLayers } from '../helpers/odd-layers.ts'
+import { putPlatforms } from '../helpers/platform-image.ts'
 import { dir, file, link, raw, symlink, tarOf } from '../helpers/tar-language.ts'
 import { type ConvertedTar, convertTar } from '../helpers/tar-layer.ts'
 import { skipWithoutCommands } from '../helpers/unpackers.ts'
@@ -50,6 +54,11 @@ const SECOND = tarOf([
   raw('7', 'usr/contiguous', 'content'),
   link('usr/again', 'usr/shared-3'),
 ])
+
+async function side(layout: string, name: string): Promise<ImageSide> {
+  const { images, content } = await OciLayout.openForReading(layout)
+  return { name, root: (await images.find(name)).target, content }
+}
 
 describe('The containers dialect', { skip: skipWithoutCommands('later-skopeo', 'docker-registry') }, () => {
   let folder: string
@@ -138,6 +147,21 @@ describe('The containers dialect', { skip: skipWithoutCommands('later-skopeo', '
     const wanted = (second as ConvertedTar).blob.length
     assert.ok(wanted > 1_900_000)
     assert.ok(part.layerBytes < 160_000, `${part.layerBytes} of ${wanted} bytes were fetched`)
+  })
+
+  it('as containers/storage itself writes it is found sound', async () => {
+    const [plain, theirs] = ['plain', 'theirs'].map((name) => join(folder, name)) as [string, string]
+    const layer = [dir('usr/'), file('usr/empty'), LARGE, link('usr/again', 'usr/large')]
+    const layout = await OciLayout.openForWriting(plain)
+    await putPlatforms(layout, 'image', [{ platform: hostPlatform(), layers: [tarOf(layer)] }])
+    await layout.close()
+    const places = [`oci:${plain}:image`, `oci:${theirs}:image`]
+    await skopeo('copy', '--dest-compress-format', 'zstd:chunked', '--multi-arch', 'all', ...places)
+    const [source, target] = await Promise.all([side(plain, 'image'), side(theirs, 'image')])
+    const options = { platforms: null, allPlatforms: false, gcLabels: false, differencesMax: 9 }
+    const { differences, platforms } = await verifyImages({ source, target, ...options })
+    assert.deepEqual(differences, [])
+    assert.equal(platforms[0]?.layers[0]?.format, 'zstdchunked-containers')
   })
 
   it('of the oddest layers is pulled in parts where it promises that, and as a whole otherwise', async () => {
