@@ -65,6 +65,8 @@ export function commandLine(args: string[], run: (command: Command, argv: Argume
 /** yargs' words on one line, where they say what is wrong. */
 function usageMessage(message: string, args: readonly string[]): string {
   const line = message.replaceAll(/\s+/g, ' ').trim()
+  const choice = /^Invalid values: Argument: (\S+), Given: (".*?"), Choices: ((?:"[^"]*"(?:, )?)+)/.exec(line)
+  if (choice !== null) return `--${choice[1]} ${choice[2]}: write one of ${choice[3]?.replaceAll('"', '')}`
   const usage = COMMANDS.map((command) => command.usage).find((each) => each.split(' ', 1)[0] === args[0])
   if (usage !== undefined && line.startsWith('Not enough non-option arguments'))
     return `an argument is missing: optimizer ${usage}`

@@ -77,7 +77,9 @@ async function cleanFolders(folders: readonly string[]): Promise<CleanReport> {
 
 async function cleanContainerd(argv: Arguments, { console }: CommandContext): Promise<CleanReport> {
   const { address, namespace } = containerdOptions(argv)
-  requirePrivilege()
+  requirePrivilege(
+    'what a run has mounted is unmounted with CAP_SYS_ADMIN alone: run as root (sudo), or name oci:DIR or oci-archive:FILE',
+  )
   const containerd = await Containerd.connect(address, namespace)
   try {
     return await clean(containerd, single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT, console)
