@@ -33,6 +33,8 @@ const LAYERS = [ODD, sparseTar('gnu'), sparseTar('pax')]
 
 describe('optimizer convert of odd layers', () => {
   let folder: string
+  /** Digests of its layers as eStargz. */
+  let ofSource: string[] = []
   const path = (name: string) => join(folder, name)
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'odd-'))
@@ -43,7 +45,11 @@ describe('optimizer convert of odd layers', () => {
   after(() => rmSync(folder, { recursive: true }))
 
   function convert(target: string, ...options: string[]) {
-    const args = ['convert', `oci:${path('layout')}:odd`, `oci:${path('layout')}:${target}`, ...options]
+    return convertFrom('odd', target, ...options)
+  }
+
+  function convertFrom(source: string, target: string, ...options: string[]) {
+    const args = ['convert', `oci:${path('layout')}:${source}`, `oci:${path('layout')}:${target}`, ...options]
     const env = { ...process.env, TMPDIR: folder }
     return spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', env })
   }
@@ -57,6 +63,7 @@ describe('optimizer convert of odd layers', () => {
       const { status, stdout, stderr } = convert(decompress, '--json', '--verify', ...options)
       assert.equal(status, 0, stderr)
       const { layers }: ConversionResult = JSON.parse(stdout)
+      if (decompress === 'gzip') ofSource = layers.map(({ target }) => target.digest)
       const changes = layers.map(({ notes }) =>
         Object.fromEntries(Object.entries(notes).filter(([, count]) => count > 0)),
       )
@@ -81,6 +88,19 @@ describe('optimizer convert of odd layers', () => {
         assert.equal(contentIn(sparse[index] as Buffer, name), contentIn(LAYERS[index + 1] as Buffer, name))
     })
   }
+
+  const skip = skipWithoutCommands('zstd')
+  it('makes of its own results what it makes of their source: nothing of a format stays', { skip }, () => {
+    for (const source of ['gzip', 'zstd']) {
+      const { status, stdout, stderr } = convertFrom(source, `from-${source}`, '--json')
+      assert.equal(status, 0, stderr)
+      const { layers }: ConversionResult = JSON.parse(stdout)
+      assert.deepEqual(
+        layers.map(({ target }) => target.digest),
+        ofSource,
+      )
+    }
+  })
 
   const blob = (digest: string) => readFileSync(blobPath(digest))
   const blobPath = (digest: string) => path(`layout/blobs/sha256/${digest.slice('sha256:'.length)}`)
