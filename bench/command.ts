@@ -32,6 +32,13 @@ export function roundsOf(text: string): number {
   return rounds
 }
 
+/** How much smaller than usual the synthetic inputs are. @throws {UsageError} */
+export function scaleOf(text: string): number {
+  const scale = Number(text)
+  if (scale > 0 && scale <= 1) return scale
+  throw new UsageError('SCALE_INVALID', `--scale ${text}: give a number above 0, at most 1`)
+}
+
 /** The chosen ones of a repeatable option, all where it is not given. @throws {UsageError} */
 export function chosen<T extends string>(
   option: string,

@@ -11,7 +11,7 @@ import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, messageOf, UsageError } from '../shared/errors.ts'
-import { chosen, roundsOf, runBench, say } from './command.ts'
+import { chosen, roundsOf, runBench, say, scaleOf } from './command.ts'
 import { CONTESTANT_IDS, type Contestant, contestants } from './contestants.ts'
 import {
   formatReport,
@@ -55,13 +55,11 @@ function readOptions(): Options {
   } as const
   try {
     const { rounds, shape, contestant, scale, json } = parseArgs({ options }).values
-    if (!(Number(scale) > 0 && Number(scale) <= 1))
-      throw new UsageError('SCALE_INVALID', `--scale ${scale}: give a number above 0, at most 1`)
     return {
       rounds: roundsOf(rounds),
       shapes: chosen('shape', shape ?? ['mixed', 'small-files', 'one-file'], SHAPES),
       contestants: chosen('contestant', contestant, CONTESTANT_IDS),
-      scale: Number(scale),
+      scale: scaleOf(scale),
       json,
     }
   } catch (cause) {
