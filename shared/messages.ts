@@ -263,7 +263,10 @@ function mark(map: WireMap): Mark {
   if (kind === 'mount' && map.rootPid !== undefined) {
     return { type: 'mark', kind, rootPid: integer('mark', 'rootPid', map.rootPid, 1, 0x7fffffff), ...rest }
   }
-  return { type: 'mark', kind, path: bytes('mark', 'path', map.path, PATH_BYTES_MAX), ...rest }
+  const path = bytes('mark', 'path', map.path, PATH_BYTES_MAX)
+  if (path[0] !== 0x2f || path.includes(0))
+    throw invalid('mark', 'path', 'absolute, without a zero byte', path)
+  return { type: 'mark', kind, path, ...rest }
 }
 
 function optionalReads(map: WireMap): { reads?: boolean } {
