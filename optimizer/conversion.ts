@@ -150,7 +150,7 @@ export async function convertImages<Origin>(
     reference: output.tocReference,
   })
   if (output.verify)
-    await context.stages.run('verify', to.label, () => requireEqual(request, target, context))
+    await context.stages.run('verify', to.label, () => requireEqual(request, { target, tocImage }, context))
   await context.stages.run('publish', to.label, async () => {
     // A signal that has arrived is heard in the event loop alone, the second of these behind it; from here on the
     // image is there.
@@ -168,12 +168,13 @@ export async function convertImages<Origin>(
 /** @throws {CodedError} VERIFICATION_FAILED */
 async function requireEqual(
   { from, to, resolved, output }: Pick<ConversionRequest<unknown>, 'from' | 'to' | 'resolved' | 'output'>,
-  target: Descriptor,
+  { target, tocImage }: Pick<Conversion<unknown>, 'target' | 'tocImage'>,
   { console: log, signal }: ConversionContext,
 ): Promise<void> {
   const verification = await verifyImages({
     source: { name: resolved.name, root: resolved.root, content: from.content },
     target: { name: to.label, root: target, content: to.content },
+    tocImage: tocImage === null ? null : { name: tocImage.label, root: tocImage.target },
     platforms: resolved.images.map(({ platform }) => platform),
     allPlatforms: false,
     gcLabels: true,

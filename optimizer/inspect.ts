@@ -1,11 +1,21 @@
 /** What a finished image is, layer by layer: from its documents and the ends of its blobs, nothing is unpacked. */
 import { isZstd } from '../native/zstd.ts'
+import { tocLayerOf } from './convert/toc-image.ts'
 import { TOC_DIGEST_ANNOTATION } from './estargz/estargz-format.ts'
-import { type LayerToc, type LazyFormat, readToc } from './estargz/reader.ts'
+import {
+  hasExternalToc,
+  type LayerToc,
+  type LazyFormat,
+  type ReadAt,
+  readExternalToc,
+  readToc,
+} from './estargz/reader.ts'
+import { requireStoredTocBytes } from './estargz/toc-member.ts'
 import { CONTAINERS_ANNOTATION } from './estargz/zstd-annotations.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
+import { readRange } from './store/read-blob.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import { isGzip } from './tar/gunzip.ts'
@@ -19,6 +29,8 @@ export interface Inspection {
   digest: Digest
   manifestDigest: Digest
   platform: string
+  /** Where the TOCs are that are not inside their layers; null where there is no such layer, and where it is not found. */
+  tocImage: { name: string; digest: Digest } | null
   layers: InspectedLayer[]
 }
 
@@ -28,17 +40,21 @@ export interface InspectedLayer {
   mediaType: string
   sizeBytes: number
   format: LazyFormat | 'gzip' | 'zstd' | 'tar'
-  /** null for formats without one. */
+  /** null for formats without one, and for one that is not found. */
   toc: InspectedToc | null
+  /** The TOC is in another image. */
+  externalToc: boolean
 }
 
 export interface InspectedToc {
-  /** Computed from the blob: of the TOC, in the containers dialect of the compressed TOC. */
+  /** Computed from its bytes: of the TOC, in the containers dialect of the compressed TOC. */
   digest: Digest
   /** As the manifest's annotation promises it to clients; null when it is absent: they will not pull lazily. */
   annotatedDigest: string | null
-  /** Where the TOC's member begins. */
-  offsetBytes: number
+  /** Where the TOC's member begins; null: in another image. */
+  offsetBytes: number | null
+  /** The blob that is the TOC where it is in another image. */
+  externalDigest: Digest | null
   entries: number
   landmark: 'prefetch' | 'no-prefetch' | null
   /** Regular files before the landmark, and their content in bytes; 0 without a prefetch landmark. */
@@ -48,36 +64,75 @@ export interface InspectedToc {
   hotZoneBytes: number
 }
 
-export async function inspectImage(content: ContentStore, image: ResolvedImage): Promise<Inspection> {
+/** The image of TOCs that are not inside their layers, for the same platform; asked for where there is such a layer. */
+export type FindTocs = () => Promise<ResolvedImage | null>
+
+export async function inspectImage(
+  content: ContentStore,
+  image: ResolvedImage,
+  findTocs: FindTocs,
+): Promise<Inspection> {
+  let tocs: ResolvedImage | null = null
+  const findOnce: FindTocs = async () => {
+    tocs ??= await findTocs()
+    return tocs
+  }
   const layers: InspectedLayer[] = []
   for (const [index, layer] of image.manifest.layers.entries())
-    layers.push(await inspectLayer(content, layer, index))
+    layers.push(await inspectLayer(content, layer, index, findOnce))
   return {
     schemaVersion: INSPECTION_SCHEMA_VERSION,
     name: image.name,
     digest: image.root.digest,
     manifestDigest: image.descriptor.digest,
     platform: formatPlatform(image.platform),
+    tocImage: tocImage(tocs),
     layers,
   }
 }
 
-/** The TOC of a layer, or undefined when it has none. @throws {TocError} */
-export async function layerToc(content: ContentStore, layer: Descriptor): Promise<LayerToc | undefined> {
+function tocImage(tocs: ResolvedImage | null): Inspection['tocImage'] {
+  return tocs === null ? null : { name: tocs.name, digest: tocs.root.digest }
+}
+
+/** What a layer's blob says of its TOC. */
+export interface FoundToc {
+  toc: LayerToc | undefined
+  isExternal: boolean
+  /** The blob of an external one. */
+  externalDigest: Digest | null
+}
+
+/** @throws {TocError} @throws {NotFoundError} the layer, or the blob of its TOC */
+export async function findToc(
+  content: ContentStore,
+  layer: Descriptor,
+  findTocs: FindTocs,
+): Promise<FoundToc> {
   const { sizeBytes } = await content.info(layer.digest)
-  return await readToc(
-    (offsetBytes, lengthBytes) => readRange(content, layer.digest, offsetBytes, lengthBytes),
-    sizeBytes,
-  )
+  const read: ReadAt = (offsetBytes, lengthBytes) =>
+    readRange(content, layer.digest, offsetBytes, lengthBytes)
+  if (!(await hasExternalToc(read, sizeBytes)))
+    return { toc: await readToc(read, sizeBytes), isExternal: false, externalDigest: null }
+  const tocs = await findTocs()
+  const external = tocs === null ? undefined : tocLayerOf(tocs.manifest, layer.digest)
+  if (external === undefined) return { toc: undefined, isExternal: true, externalDigest: null }
+  const { digest } = external
+  const { sizeBytes: tocBytes } = await content.info(digest)
+  requireStoredTocBytes(tocBytes)
+  const toc = await readExternalToc(await readRange(content, digest, 0, tocBytes), sizeBytes)
+  return { toc, isExternal: true, externalDigest: digest }
 }
 
 async function inspectLayer(
   content: ContentStore,
   layer: Descriptor,
   index: number,
+  findTocs: FindTocs,
 ): Promise<InspectedLayer> {
-  const found = await layerToc(content, layer)
-  const format = found?.format ?? (await formatOf(content, layer))
+  const found = await findToc(content, layer, findTocs)
+  const { toc, isExternal } = found
+  const format = toc?.format ?? (isExternal ? 'estargz' : await formatOf(content, layer))
   const { digest, mediaType, size } = layer
   return {
     index,
@@ -85,17 +140,19 @@ async function inspectLayer(
     mediaType,
     sizeBytes: size,
     format,
-    toc: found === undefined ? null : inspectToc(layer, found),
+    toc: toc === undefined ? null : inspectToc(layer, toc, found.externalDigest),
+    externalToc: isExternal,
   }
 }
 
-function inspectToc(layer: Descriptor, found: LayerToc): InspectedToc {
+function inspectToc(layer: Descriptor, found: LayerToc, externalDigest: Digest | null): InspectedToc {
   const { toc, tocOffset, landmark } = found
   const hot = landmark?.kind === 'prefetch' ? toc.entries.slice(0, landmark.index) : []
   const files = hot.filter((entry) => entry.type === 'reg')
   return {
     ...tocDigests(layer, found),
     offsetBytes: tocOffset,
+    externalDigest,
     entries: toc.entries.filter((entry) => entry.type !== 'chunk').length,
     landmark: landmark?.kind ?? null,
     prioritizedFiles: files.length,
@@ -121,15 +178,4 @@ async function formatOf(content: ContentStore, layer: Descriptor): Promise<'gzip
   const head = await readRange(content, layer.digest, 0, MAGIC_BYTES)
   if (isGzip(head)) return 'gzip'
   return isZstd(head) ? 'zstd' : 'tar'
-}
-
-async function readRange(
-  content: ContentStore,
-  digest: Digest,
-  offsetBytes: number,
-  lengthBytes: number,
-): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  for await (const piece of content.read(digest, { offsetBytes, lengthBytes })) pieces.push(piece)
-  return Buffer.concat(pieces)
 }

@@ -1,10 +1,13 @@
-/** Where layers have their TOCs not inside: the image of all of them, one manifest for each platform of the result. */
+/** Where layers have their TOCs not inside: the image of all of them, one manifest for each platform of the image. */
+import { NotFoundError } from '../shared/errors.ts'
 import type { ConvertedPlatform } from './conversion.ts'
 import { writeIndex } from './convert/documents.ts'
 import { TOC_IMAGE_SUFFIX, writeTocImage } from './convert/toc-image.ts'
 import { type Descriptor, MEDIA_TYPE } from './image/descriptor.ts'
+import type { ImageLocation } from './image/location.ts'
 import type { Index } from './image/manifest.ts'
 import type { OpenStores } from './open-stores.ts'
+import type { StoredImage } from './store/store.ts'
 
 /** An image that is written and has no name yet. */
 export interface TocImage {
@@ -39,4 +42,38 @@ export async function writeTocImages(
     label: reference ?? `${label}${TOC_IMAGE_SUFFIX}`,
     target: hasIndex ? await writeIndex(content, index, manifests) : (manifests[0] as Descriptor),
   }
+}
+
+export interface FoundTocImage extends StoredImage {
+  /** What its store finds it by; its name is for people. */
+  asked: string
+}
+
+/**
+ * The image that may hold the TOCs of an image that is there.
+ * @param image as its store has it
+ * @param reference its name, or null for that which a conversion gives it
+ * @returns null where it has the usual name and is not there
+ * @throws {NotFoundError} there is none of this name
+ */
+export async function findTocImage(
+  { images }: Pick<OpenStores, 'images'>,
+  location: ImageLocation,
+  image: StoredImage,
+  reference: string | null,
+): Promise<FoundTocImage | null> {
+  const asked = reference ?? usualName(location, image)
+  if (asked === null) return null
+  try {
+    return { ...(await images.find(asked)), asked }
+  } catch (error) {
+    if (reference === null && error instanceof NotFoundError) return null
+    throw error
+  }
+}
+
+function usualName(location: ImageLocation, { name }: StoredImage): string | null {
+  if (location.kind === 'containerd') return `${name}${TOC_IMAGE_SUFFIX}`
+  const { reference } = location
+  return reference !== null && 'tag' in reference ? `${reference.tag}${TOC_IMAGE_SUFFIX}` : null
 }

@@ -11,6 +11,7 @@ const NAMESPACE_DEFAULT = 'default'
 /** The forms of an image argument. @see ../image/location.ts */
 export const LOCATION_FORMS = 'a name in containerd, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
 export const SNAPSHOTTER_DEFAULT = 'overlayfs'
+const TOC_REFERENCE = 'estargz-external-toc-ref'
 
 export interface ContainerdOptions {
   /** Path of containerd's socket. */
@@ -59,6 +60,19 @@ export function addPlatformOption(yargs: Argv): Argv {
     describe: 'which platform of the image, os/architecture[/variant]',
     defaultDescription: "this machine's",
   })
+}
+
+/** For reading; what writes such an image has an option of the same name. */
+export function addTocReferenceOption(yargs: Argv): Argv {
+  return yargs.option(TOC_REFERENCE, {
+    type: 'string',
+    describe: 'the image with the tables of contents of layers that have them not inside, in the same store',
+    defaultDescription: 'the name with -esgztoc',
+  })
+}
+
+export function tocReferenceOption(argv: Arguments): string | null {
+  return single(argv, TOC_REFERENCE) ?? null
 }
 
 export function containerdOptions(argv: Arguments): ContainerdOptions {

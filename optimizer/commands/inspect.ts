@@ -2,21 +2,24 @@ import { PreconditionError } from '../../shared/errors.ts'
 import { formatBytes } from '../console.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseLocation } from '../image/location.ts'
-import { type InspectedLayer, type Inspection, inspectImage, layerToc } from '../inspect.ts'
+import { type FindTocs, findToc, type InspectedLayer, type Inspection, inspectImage } from '../inspect.ts'
 import { withSource } from '../open-stores.ts'
 import { type ResolvedImage, resolveImage } from '../store/resolve.ts'
 import type { ContentStore } from '../store/store.ts'
 import { formatTable } from '../table.ts'
+import { findTocImage } from '../toc-images.ts'
 import type { Command } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
   addPlatformOption,
+  addTocReferenceOption,
   containerdOptions,
   LOCATION_FORMS,
   platformOption,
   positional,
   single,
+  tocReferenceOption,
 } from './common-options.ts'
 import { integerBetween } from './values.ts'
 
@@ -24,34 +27,45 @@ export const inspectCommand: Command = {
   usage: 'inspect <image>',
   describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
   builder: (yargs) =>
-    addOutputOptions(addContainerdOptions(addPlatformOption(yargs)))
+    addOutputOptions(addContainerdOptions(addTocReferenceOption(addPlatformOption(yargs))))
       .positional('image', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
       .option('toc', {
         type: 'string',
-        describe: 'print the TOC of this layer (0 = lowest) as it is in the blob',
+        describe: 'print the TOC of this layer (0 = lowest) as it is stored',
       }),
 
   async run(argv) {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
-    return await withSource(location, containerdOptions(argv), async ({ content, images, name }) => {
+    return await withSource(location, containerdOptions(argv), async (stores) => {
+      const { content, images, name } = stores
       const image = await resolveImage(images, content, name, platform)
-      if (tocLayer !== undefined) return await tocText(content, image, tocLayer)
-      const inspection = await inspectImage(content, image)
+      const stored = { name: image.name, target: image.root, labels: {} }
+      const findTocs = async () => {
+        const found = await findTocImage(stores, location, stored, tocReferenceOption(argv))
+        return found === null ? null : await resolveImage(images, content, found.asked, platform)
+      }
+      if (tocLayer !== undefined) return await tocText(content, image, findTocs, tocLayer)
+      const inspection = await inspectImage(content, image, findTocs)
       return argv.json === true ? `${JSON.stringify(inspection, null, 2)}\n` : formatInspection(inspection)
     })
   },
 }
 
-async function tocText(content: ContentStore, image: ResolvedImage, option: string): Promise<string> {
+async function tocText(
+  content: ContentStore,
+  image: ResolvedImage,
+  findTocs: FindTocs,
+  option: string,
+): Promise<string> {
   const { layers } = image.manifest
   const index = integerBetween('toc', option, 0, Math.max(0, layers.length - 1))
   const layer = layers[index] as Descriptor | undefined
-  const found = layer === undefined ? undefined : await layerToc(content, layer)
-  if (found === undefined)
-    throw new PreconditionError('TOC_ABSENT', `layer ${index} of ${image.name} has no TOC: it is not eStargz`)
-  return found.json.toString('utf8')
+  const found = layer === undefined ? undefined : await findToc(content, layer, findTocs)
+  if (found?.toc !== undefined) return found.toc.json.toString('utf8')
+  const why = found?.isExternal ? EXTERNAL_TOC_MISSING : 'has no TOC: it is neither eStargz nor zstd:chunked'
+  throw new PreconditionError('TOC_ABSENT', `layer ${index} of ${image.name} ${why}`)
 }
 
 function formatInspection(inspection: Inspection): string {
@@ -60,10 +74,15 @@ function formatInspection(inspection: Inspection): string {
   return [
     `${inspection.name} (${inspection.platform})`,
     `digest ${inspection.digest}`,
+    ...tocImageLines(inspection),
     ...formatTable(head, rows),
     ...inspection.layers.flatMap(warningLines),
     '',
   ].join('\n')
+}
+
+function tocImageLines({ tocImage }: Inspection): string[] {
+  return tocImage === null ? [] : [`TOCs in ${tocImage.name}`]
 }
 
 function layerRow({ index, format, sizeBytes, toc }: InspectedLayer): string[] {
@@ -79,9 +98,13 @@ function layerRow({ index, format, sizeBytes, toc }: InspectedLayer): string[] {
   ]
 }
 
-function warningLines({ index, toc }: InspectedLayer): string[] {
-  if (toc === null || toc.annotatedDigest === toc.digest) return []
+const EXTERNAL_TOC_MISSING =
+  'has its TOC in another image, and none is found: name it with --estargz-external-toc-ref'
+
+function warningLines({ index, toc, externalToc }: InspectedLayer): string[] {
+  if (toc === null) return externalToc ? [`layer ${index} ${EXTERNAL_TOC_MISSING}`] : []
+  if (toc.annotatedDigest === toc.digest) return []
   return toc.annotatedDigest === null
     ? [`layer ${index}: the manifest does not annotate the TOC's digest, so clients will not pull it lazily`]
-    : [`layer ${index}: the manifest promises the TOC ${toc.annotatedDigest}, the blob has ${toc.digest}`]
+    : [`layer ${index}: the manifest promises the TOC ${toc.annotatedDigest}, found is ${toc.digest}`]
 }

@@ -101,8 +101,8 @@ function gzipHelper(argv: Arguments): GzipHelper | null {
 }
 
 /** What reads layers from their ends finds no TOC there. */
-function requireExternalTocAlone(argv: Arguments, { reuse, verify, tocReference }: OutputOptions): void {
-  const other = reuse ? 'reuse' : verify ? 'verify' : argv.uncompress === true ? 'uncompress' : null
+function requireExternalTocAlone(argv: Arguments, { reuse, tocReference }: OutputOptions): void {
+  const other = reuse ? 'reuse' : argv.uncompress === true ? 'uncompress' : null
   if (other !== null)
     throw new UsageError('OPTIONS_CONTRADICT', `--${other} does not go with --estargz-external-toc`)
   const target = targetLocation(argv)

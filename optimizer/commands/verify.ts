@@ -1,17 +1,21 @@
 import { type ImageLocation, parseLocation } from '../image/location.ts'
 import { parsePlatform } from '../image/platform.ts'
 import { type OpenStores, withSource } from '../open-stores.ts'
+import type { StoredImage } from '../store/store.ts'
+import { findTocImage } from '../toc-images.ts'
 import { formatVerification, verificationError } from '../verify/report.ts'
-import { type ImageSide, verifyImages } from '../verify/verify-images.ts'
+import { type ImageSide, type VerifyRequest, verifyImages } from '../verify/verify-images.ts'
 import type { Command } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
+  addTocReferenceOption,
   containerdOptions,
   LOCATION_FORMS,
   positional,
   repeated,
   single,
+  tocReferenceOption,
 } from './common-options.ts'
 import { annotationOptions } from './output-options.ts'
 import { integerBetween } from './values.ts'
@@ -23,7 +27,7 @@ export const verifyCommand: Command = {
   usage: 'verify <source> <target>',
   describe: 'Prove that both images hold the same file system, and that the target holds what it says',
   builder: (yargs) =>
-    addOutputOptions(addContainerdOptions(yargs))
+    addOutputOptions(addContainerdOptions(addTocReferenceOption(yargs)))
       .positional('source', { type: 'string', describe: `the image as it was: ${LOCATION_FORMS}` })
       .positional('target', { type: 'string', describe: 'the converted image, likewise' })
       .option('platform', {
@@ -64,8 +68,8 @@ export const verifyCommand: Command = {
     const verification = await withSource(locations.source, place, (source) =>
       withSource(locations.target, place, async (target) =>
         verifyImages({
-          source: await imageSide(source),
-          target: await imageSide(target),
+          source: imageSide(source, await source.images.find(source.name)),
+          ...(await targetSides(target, locations.target, tocReferenceOption(argv))),
           platforms: platforms.length === 0 ? null : platforms,
           allPlatforms: argv['all-platforms'] === true,
           gcLabels: keepsLabels(locations.target),
@@ -84,9 +88,21 @@ export const verifyCommand: Command = {
   },
 }
 
-async function imageSide({ content, images, name }: OpenStores): Promise<ImageSide> {
-  const found = await images.find(name)
-  return { name: found.name, root: found.target, content }
+function imageSide({ content }: OpenStores, { name, target }: StoredImage): ImageSide {
+  return { name, root: target, content }
+}
+
+async function targetSides(
+  stores: OpenStores,
+  location: ImageLocation,
+  reference: string | null,
+): Promise<Pick<VerifyRequest, 'target' | 'tocImage'>> {
+  const target = await stores.images.find(stores.name)
+  const tocImage = await findTocImage(stores, location, target, reference)
+  return {
+    target: imageSide(stores, target),
+    tocImage: tocImage === null ? null : { name: tocImage.name, root: tocImage.target },
+  }
 }
 
 /** OCI layouts have no place for labels. */

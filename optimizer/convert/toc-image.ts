@@ -6,7 +6,8 @@
  * @see stargz-snapshotter, docs/smaller-estargz.md
  */
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
-import type { ImageConfig } from '../image/manifest.ts'
+import type { Digest } from '../image/digest.ts'
+import type { ImageConfig, Manifest } from '../image/manifest.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { ConvertedLayer } from './layer.ts'
 import { writeBytes } from './write-bytes.ts'
@@ -58,6 +59,11 @@ export async function writeTocImage(request: TocImageRequest): Promise<Descripto
     bytes: Buffer.from(JSON.stringify(manifest)),
     labels,
   })
+}
+
+/** The layer of a TOC image's manifest that is the TOC of `layer`. */
+export function tocLayerOf({ layers }: Pick<Manifest, 'layers'>, layer: Digest): Descriptor | undefined {
+  return layers.find(({ annotations }) => annotations?.[LAYER_DIGEST_ANNOTATION] === layer)
 }
 
 /** The TOC of one layer. */

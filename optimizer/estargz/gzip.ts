@@ -14,6 +14,9 @@ export const FOOTER_BYTES = 51
 /** Of stargz, before the "e": no subfield header in the extra field. */
 export const LEGACY_FOOTER_BYTES = 47
 
+/** Of a blob whose TOC is in another image. */
+export const EXTERNAL_TOC_FOOTER_BYTES = 46
+
 const LANDMARK_CONTENT = Buffer.of(0x0f)
 const SUBFIELD_BYTES = 22
 const EXTERNAL_TOC_MARK = 'STARGZEXTERNALTOC'
@@ -23,15 +26,14 @@ export function encodeFooter(tocOffset: number): Buffer {
   return emptyMember(Buffer.from(`${tocOffset.toString(16).padStart(16, '0')}STARGZ`))
 }
 
-/** Of a blob whose TOC is in another image: 46 bytes. */
+/** Of a blob whose TOC is in another image. */
 export function encodeExternalTocFooter(): Buffer {
   return emptyMember(Buffer.from(EXTERNAL_TOC_MARK))
 }
 
 /** @param tail the last bytes of a blob */
 export function isExternalTocFooter(tail: Buffer): boolean {
-  const footer = encodeExternalTocFooter()
-  return tail.subarray(-footer.length).equals(footer)
+  return tail.subarray(-EXTERNAL_TOC_FOOTER_BYTES).equals(encodeExternalTocFooter())
 }
 
 /** A gzip member without content that carries `subfield` in its extra field. */

@@ -1,18 +1,14 @@
 /** A finished blob of eStargz or zstd:chunked, read from its end: footer, TOC, and every chunk when asked. */
 import { createHash } from 'node:crypto'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import { decompressFrames } from '../../native/zstd.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
-import { NO_PREFETCH_LANDMARK, PREFETCH_LANDMARK, TOC_NAME } from '../tar/format-names.ts'
-import { BLOCK_BYTES, parseHeader } from '../tar/header.ts'
-import { FOOTER_BYTES, parseFooter } from './gzip.ts'
+import { NO_PREFETCH_LANDMARK, PREFETCH_LANDMARK } from '../tar/format-names.ts'
+import { EXTERNAL_TOC_FOOTER_BYTES, FOOTER_BYTES, isExternalTocFooter, parseFooter } from './gzip.ts'
 import { parseToc, type Toc, type TocEntry, TocError } from './toc.ts'
+import { inflate, requireStoredTocBytes, tocJson } from './toc-member.ts'
 import { FOOTER_BYTES as ZSTD_FOOTER_BYTES } from './zstd-footer.ts'
 import { readZstdToc, type ZstdFrames } from './zstdchunked-reader.ts'
-
-const gunzipBuffer = promisify(gunzip)
 
 /** Reads exactly the bytes asked for. */
 export type ReadAt = (offsetBytes: number, lengthBytes: number) => Promise<Buffer>
@@ -27,7 +23,8 @@ export interface LayerToc {
   json: Buffer
   /** Of `json`: what the layer's annotation must say. */
   tocDigest: Digest
-  tocOffset: number
+  /** null: in another image. */
+  tocOffset: number | null
   /** Compressed bytes of the tar: everything before what holds the TOC. */
   contentBytes: number
   /** The first landmark there is; undefined when the layer has none. */
@@ -44,8 +41,6 @@ export interface Landmark {
   index: number
 }
 
-/** A TOC larger than this is no layer's: some two million entries. */
-const TOC_BYTES_MAX = 1024 ** 3
 /** Of whatever format. */
 const TAIL_BYTES = Math.max(FOOTER_BYTES, ZSTD_FOOTER_BYTES.containers)
 
@@ -56,20 +51,11 @@ const TAIL_BYTES = Math.max(FOOTER_BYTES, ZSTD_FOOTER_BYTES.containers)
 export async function readToc(read: ReadAt, blobBytes: number): Promise<LayerToc | undefined> {
   const tailBytes = Math.min(TAIL_BYTES, blobBytes)
   const tail = await read(blobBytes - tailBytes, tailBytes)
-  const zstd = await readZstdToc(read, blobBytes, tail, TOC_BYTES_MAX)
+  const zstd = await readZstdToc(read, blobBytes, tail)
   if (zstd !== undefined) {
     const { dialect, json, contentBytes, frames } = zstd
-    const toc = parseToc(json)
-    return {
-      format: dialect === 'stargz' ? 'zstdchunked' : 'zstdchunked-containers',
-      toc,
-      json,
-      tocDigest: digestOf(json),
-      tocOffset: frames.toc.offset,
-      contentBytes,
-      landmark: findLandmark(toc),
-      frames,
-    }
+    const format = dialect === 'stargz' ? 'zstdchunked' : 'zstdchunked-containers'
+    return { format, ...described(json), tocOffset: frames.toc.offset, contentBytes, frames }
   }
   const footer = parseFooter(tail)
   if (footer === undefined) return undefined
@@ -81,38 +67,31 @@ export async function readToc(read: ReadAt, blobBytes: number): Promise<LayerToc
       `the footer names the offset ${tocOffset} in a blob of ${blobBytes} bytes`,
     )
   }
+  requireStoredTocBytes(memberBytes)
   const json = await tocJson(await read(tocOffset, memberBytes))
+  return { format: 'estargz', ...described(json), tocOffset, contentBytes: tocOffset }
+}
+
+/** Whether the blob says that its TOC is in another image. */
+export async function hasExternalToc(read: ReadAt, blobBytes: number): Promise<boolean> {
+  const tailBytes = Math.min(EXTERNAL_TOC_FOOTER_BYTES, blobBytes)
+  return isExternalTocFooter(await read(blobBytes - tailBytes, tailBytes))
+}
+
+/**
+ * The same of a blob whose TOC is in another image.
+ * @param member the layer of that image: the TOC as a tar, in gzip
+ * @throws {TocError}
+ */
+export async function readExternalToc(member: Buffer, blobBytes: number): Promise<LayerToc> {
+  const json = await tocJson(member)
+  const contentBytes = blobBytes - EXTERNAL_TOC_FOOTER_BYTES
+  return { format: 'estargz', ...described(json), tocOffset: null, contentBytes }
+}
+
+function described(json: Buffer): Pick<LayerToc, 'toc' | 'json' | 'tocDigest' | 'landmark'> {
   const toc = parseToc(json)
-  return {
-    format: 'estargz',
-    toc,
-    json,
-    tocDigest: digestOf(json),
-    tocOffset,
-    contentBytes: tocOffset,
-    landmark: findLandmark(toc),
-  }
-}
-
-/** The TOC's tar entry out of its member. */
-async function tocJson(member: Buffer): Promise<Buffer> {
-  const tar = await inflate(member, TOC_BYTES_MAX).catch((cause: unknown) => {
-    throw new TocError('TOC_MALFORMED', `the TOC's gzip member cannot be read: ${messageOf(cause)}`, {
-      cause,
-    })
-  })
-  try {
-    const header = parseHeader(tar.subarray(0, BLOCK_BYTES), 0)
-    const json = tar.subarray(BLOCK_BYTES, BLOCK_BYTES + header.sizeBytes)
-    if (header.name.toString('latin1') === TOC_NAME && json.length === header.sizeBytes) return json
-  } catch (cause) {
-    throw new TocError('TOC_MALFORMED', `the TOC's member holds no tar entry: ${messageOf(cause)}`, { cause })
-  }
-  throw new TocError('TOC_MALFORMED', `the TOC's member does not hold a whole ${TOC_NAME}`)
-}
-
-async function inflate(member: Buffer, outputBytesMax: number): Promise<Buffer> {
-  return await gunzipBuffer(member, { maxOutputLength: outputBytesMax })
+  return { toc, json, tocDigest: digestOf(json), landmark: findLandmark(toc) }
 }
 
 function findLandmark(toc: Toc): Landmark | undefined {

@@ -4,6 +4,7 @@ import { messageOf } from '../../shared/errors.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
 import type { ReadAt } from './reader.ts'
 import { TocError } from './toc.ts'
+import { requireStoredTocBytes, TOC_BYTES_MAX } from './toc-member.ts'
 import {
   FOOTER_BYTES,
   type FramePosition,
@@ -39,13 +40,13 @@ export async function readZstdToc(
   read: ReadAt,
   blobBytes: number,
   tail: Buffer,
-  tocBytesMax: number,
 ): Promise<ZstdToc | undefined> {
   const footer = parseZstdFooter(tail)
   if (footer === undefined) return undefined
   const { dialect, toc, tarSplit } = footer
   const footerStart = blobBytes - FOOTER_BYTES[dialect] - SKIPPABLE_HEADER_BYTES
   requireOrder(toc, tarSplit, footerStart, blobBytes)
+  requireStoredTocBytes(toc.compressedBytes)
   await requireFrame(read, footerStart, FOOTER_BYTES[dialect], 'the footer')
   const compressed = await readFrame(read, toc, 'the TOC')
   if (tarSplit !== undefined) {
@@ -58,7 +59,7 @@ export async function readZstdToc(
   }
   return {
     dialect,
-    json: decompress(compressed, toc, tocBytesMax, 'the TOC'),
+    json: decompress(compressed, toc, TOC_BYTES_MAX, 'the TOC'),
     contentBytes: toc.offset - SKIPPABLE_HEADER_BYTES,
     frames: {
       toc,

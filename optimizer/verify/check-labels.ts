@@ -4,10 +4,10 @@
  * @see containerd, docs/garbage-collection.md
  */
 import { createHash } from 'node:crypto'
-import { NotFoundError } from '../../shared/errors.ts'
 import { UNCOMPRESSED_LABEL } from '../convert/layer.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { Digest } from '../image/digest.ts'
+import { infoOf } from '../store/read-blob.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { Findings } from './difference.ts'
 import type { LoadedImage, PlatformImage } from './load-image.ts'
@@ -74,15 +74,6 @@ async function present(content: ContentStore, descriptors: readonly Descriptor[]
 
 async function labelsOf(content: ContentStore, digest: Digest): Promise<[string, string][]> {
   return Object.entries((await infoOf(content, digest))?.labels ?? {})
-}
-
-async function infoOf(content: ContentStore, digest: Digest) {
-  try {
-    return await content.info(digest)
-  } catch (error) {
-    if (error instanceof NotFoundError) return undefined
-    throw error
-  }
 }
 
 /** @see OCI image spec, config.md, "Layer ChainID" */

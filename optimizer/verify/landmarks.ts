@@ -29,12 +29,17 @@ export function checkLandmarks(scan: Scan, isWanted: boolean, findings: Findings
     findings.add('LANDMARK_CONTENT', path, `a ${landmark.type} of ${landmark.sizeBytes} bytes`)
 }
 
-/** The TOC is the last entry of the tar, once, and the bytes that the footer leads to; or it is not in the tar. */
+/**
+ * The TOC is the last entry of the tar, once, and the bytes that the footer leads to; or it is not in the tar: beside
+ * it, or in another image.
+ */
 export function checkTocPlace(found: LayerToc, scan: Scan, findings: Findings): void {
   const tocs = scan.entries.filter(({ path }) => path === TOC_NAME)
-  if (!FORMAT_RULES[found.format].tocInTar) {
+  const { tocOffset } = found
+  if (tocOffset === null || !FORMAT_RULES[found.format].tocInTar) {
+    const where = tocOffset === null ? 'another image' : 'a frame of its own'
     if (tocs.length > 0)
-      findings.add('TOC_PLACE', TOC_NAME, 'an entry of the tar, in a format that keeps it beside')
+      findings.add('TOC_PLACE', TOC_NAME, `an entry of the tar, but the TOC is in ${where}`)
     return
   }
   const last = scan.entries.at(-1)
@@ -46,6 +51,6 @@ export function checkTocPlace(found: LayerToc, scan: Scan, findings: Findings): 
     )
   else if (scan.contents.of(last as NonNullable<typeof last>)?.digest !== found.tocDigest)
     findings.add('TOC_PLACE', TOC_NAME, 'the footer leads to other bytes than those of this entry')
-  else if (scan.starts.get(found.tocOffset) !== last?.headerOffset)
+  else if (scan.starts.get(tocOffset) !== last?.headerOffset)
     findings.add('TOC_PLACE', TOC_NAME, 'the footer does not lead to the header of this entry')
 }

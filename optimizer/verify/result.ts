@@ -11,6 +11,8 @@ export interface Verification {
   equal: boolean
   source: { name: string; digest: Digest }
   target: { name: string; digest: Digest }
+  /** Where TOCs were looked for that are not inside the target's layers; null: nowhere. */
+  tocImage: { name: string; digest: Digest } | null
   platforms: VerifiedPlatform[]
   /** Platforms that the source has and the target has not: left out, not compared. */
   platformsLeftOut: string[]

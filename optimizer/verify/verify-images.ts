@@ -15,6 +15,7 @@ import {
   type VerifiedLayerResult,
   type VerifiedPlatform,
 } from './result.ts'
+import { type TocImageSide, TocLayers } from './toc-layers.ts'
 import { type LayerSide, type VerifiedLayer, verifyLayer } from './verify-layer.ts'
 
 export interface ImageSide {
@@ -34,6 +35,8 @@ export interface VerifyRequest {
   allPlatforms: boolean
   /** The target's store keeps alive what labels name: they are checked too. */
   gcLabels: boolean
+  /** Where the target's layers may have their TOCs, in the target's store. */
+  tocImage?: TocImageSide | null
   /** Of every manifest of the target: what was to be set, in place of the source's. */
   annotations?: Record<string, string>
   differencesMax: number
@@ -118,13 +121,16 @@ class Verifying {
     const trees = { source: new MergedTree(), target: new MergedTree() }
     const layers: VerifiedLayerResult[] = []
     const fingerprints: { source: string; target: string }[] = []
+    const { gcLabels, tocImage: image = null } = this.#request
+    const { content } = this.#request.target
+    const tocs = new TocLayers({ content, image, platform: target.platform, gcLabels }, findings)
     let isWhole = source.manifest.layers.length === target.manifest.layers.length
     const count = Math.min(source.manifest.layers.length, target.manifest.layers.length)
     for (let index = 0; index < count; index++) {
       this.#request.onProgress?.({ platform, layer: index, layers: count })
       const layer = await verifyLayer(
         layerSide(this.#request.source.content, source, index),
-        layerSide(this.#request.target.content, target, index),
+        { ...layerSide(content, target, index), tocs },
         this.#differences.at(platform, index),
         this.#request.signal,
       )
@@ -135,6 +141,7 @@ class Verifying {
       fingerprints.push({ source: sourceFingerprint, target: targetFingerprint })
       layers.push(layerResult(layer, index, target.manifest.layers[index]?.digest as Digest))
     }
+    tocs.tellStray()
     tellOrder(fingerprints, findings)
     const merged = this.#differences.at(platform, null)
     const fileSystem = isWhole ? compareTrees(trees.source, trees.target, merged) : null
@@ -142,13 +149,14 @@ class Verifying {
   }
 
   #result(platforms: VerifiedPlatform[], platformsLeftOut: string[]): Verification {
-    const { source, target } = this.#request
+    const { source, target, tocImage = null } = this.#request
     const { total, counts } = this.#differences
     return {
       schemaVersion: VERIFICATION_SCHEMA_VERSION,
       equal: total === 0,
       source: { name: source.name, digest: source.root.digest },
       target: { name: target.name, digest: target.root.digest },
+      tocImage: tocImage === null ? null : { name: tocImage.name, digest: tocImage.root.digest },
       platforms,
       platformsLeftOut,
       differenceCount: total,

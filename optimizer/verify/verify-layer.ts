@@ -1,28 +1,40 @@
 /** One layer of the target against the same layer of the source. */
 
-import { isZstd } from '../../native/zstd.ts'
-import { NotFoundError, PreconditionError } from '../../shared/errors.ts'
-import { type LayerToc, type LazyFormat, readToc } from '../estargz/reader.ts'
+import { PreconditionError } from '../../shared/errors.ts'
+import {
+  hasExternalToc,
+  type LayerToc,
+  type LazyFormat,
+  type ReadAt,
+  readExternalToc,
+  readToc,
+} from '../estargz/reader.ts'
 import { TocError } from '../estargz/toc.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { Digest } from '../image/digest.ts'
-import { requireReadableLayer } from '../image/manifest.ts'
+import { infoOf, readRange } from '../store/read-blob.ts'
 import type { ContentStore } from '../store/store.ts'
-import { isGzip } from '../tar/gunzip.ts'
 import { compareLayerAnnotations } from './compare-documents.ts'
 import { compareLayer, type LayerComparison } from './compare-layer.ts'
 import { compareToc, type TocComparison } from './compare-toc.ts'
+import { checkCompression, MAGIC_BYTES } from './compression.ts'
 import type { Findings } from './difference.ts'
 import { checkLandmarks, checkTocPlace } from './landmarks.ts'
 import { FORMAT_RULES, TOC_ANNOTATIONS } from './lazy-format.ts'
 import { type Scan, scanLayer } from './scan.ts'
 import { claimsOf, type TocItem, tocItems } from './toc-claims.ts'
+import type { TocLayers } from './toc-layers.ts'
 
 export interface LayerSide {
   content: ContentStore
   descriptor: Descriptor
   /** As the config says. */
   diffId: Digest
+}
+
+/** The target's layer, and where its TOC is when it is not inside. */
+export interface TargetSide extends LayerSide {
+  tocs: Pick<TocLayers, 'read'>
 }
 
 export type TargetFormat = LazyFormat | 'gzip' | 'zstd' | 'tar'
@@ -38,7 +50,7 @@ export interface VerifiedLayer {
 
 export async function verifyLayer(
   source: LayerSide,
-  target: LayerSide,
+  target: TargetSide,
   findings: Findings,
   signal: AbortSignal | undefined,
 ): Promise<VerifiedLayer> {
@@ -91,47 +103,35 @@ interface Head {
   toc: LayerToc | undefined
 }
 
-const MAGIC_BYTES = 4
-
 /** Compression and TOC; undefined when there is no blob. */
-async function readHead({ content, descriptor }: LayerSide, findings: Findings): Promise<Head | undefined> {
-  const { digest, mediaType, annotations } = descriptor
+async function readHead(target: TargetSide, findings: Findings): Promise<Head | undefined> {
+  const { content, descriptor } = target
+  const { digest } = descriptor
   const read = (offsetBytes: number, lengthBytes: number) =>
     readRange(content, digest, offsetBytes, lengthBytes)
-  let blobBytes: number
-  try {
-    blobBytes = (await content.info(digest)).sizeBytes
-  } catch (error) {
-    if (!(error instanceof NotFoundError)) throw error
+  const blobBytes = (await infoOf(content, digest))?.sizeBytes
+  if (blobBytes === undefined) {
     findings.add('BLOB_MISSING', null, `${digest} is not in the store`)
     return undefined
   }
   const magic = blobBytes < MAGIC_BYTES ? Buffer.alloc(0) : await read(0, MAGIC_BYTES)
-  const compression = isGzip(magic) ? 'gzip' : isZstd(magic) ? 'zstd' : 'tar'
-  const said = compressionSaid(descriptor)
-  if (said !== compression)
-    findings.add('MEDIA_TYPE', null, `${digest} is ${compression}, its media type is ${mediaType}`)
-  return { compression, toc: await tocOf(read, blobBytes, annotations, findings) }
-}
-
-function compressionSaid(descriptor: Descriptor): string {
-  try {
-    return requireReadableLayer(descriptor, 0)
-  } catch (error) {
-    if (error instanceof PreconditionError) return 'unknown'
-    throw error
-  }
+  const compression = checkCompression(descriptor, magic, findings)
+  return { compression, toc: await tocOf(read, blobBytes, target, findings) }
 }
 
 async function tocOf(
-  read: (offsetBytes: number, lengthBytes: number) => Promise<Buffer>,
+  read: ReadAt,
   blobBytes: number,
-  annotations: Descriptor['annotations'],
+  { descriptor, tocs }: TargetSide,
   findings: Findings,
 ): Promise<LayerToc | undefined> {
   try {
+    if (await hasExternalToc(read, blobBytes)) {
+      const blob = await tocs.read(descriptor, findings)
+      return blob === undefined ? undefined : await readExternalToc(blob, blobBytes)
+    }
     const toc = await readToc(read, blobBytes)
-    const promise = TOC_ANNOTATIONS.find((key) => annotations?.[key] !== undefined)
+    const promise = TOC_ANNOTATIONS.find((key) => descriptor.annotations?.[key] !== undefined)
     if (toc === undefined && promise !== undefined)
       findings.add('FOOTER', null, `${promise} promises a TOC, but the blob ends without a footer`)
     return toc
@@ -165,15 +165,4 @@ function sourceError(layer: Digest): (what: string) => PreconditionError {
 
 function blobOf({ content, descriptor, diffId }: LayerSide) {
   return { descriptor, diffId, read: () => content.read(descriptor.digest) }
-}
-
-async function readRange(
-  content: ContentStore,
-  digest: Digest,
-  offsetBytes: number,
-  lengthBytes: number,
-): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  for await (const piece of content.read(digest, { offsetBytes, lengthBytes })) pieces.push(piece)
-  return Buffer.concat(pieces)
 }

@@ -50,7 +50,7 @@ describe('Reading a blob', () => {
     assert.deepEqual(asked, [
       // As much as the longest footer of any format.
       [blob.length - 64, 64],
-      [tocOffset, blob.length - 51 - tocOffset],
+      [tocOffset, blob.length - 51 - (tocOffset as number)],
     ])
   })
 

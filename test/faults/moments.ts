@@ -9,6 +9,11 @@ export const MOMENTS: string[] = [...STAGES.map((stage) => `${stage}: `), RUNNIN
 
 const PRELOAD = new URL('./preload.js', import.meta.url).href
 
+/** Environment of an optimizer to whose new layers below `folder` something happens before they are compared. */
+export function damagedBeforeVerify(folder: string): Record<string, string> {
+  return { NODE_OPTIONS: `--import=${PRELOAD}`, FAULT_LINE: 'verify: ', FAULT_DAMAGE: folder }
+}
+
 /** Environment of an optimizer that sends a signal at this moment: to itself, or to `pid`. */
 export function signalAt(
   line: string,

@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { LAYER_DIGEST_ANNOTATION } from '../../optimizer/convert/toc-image.ts'
 import type { CompressionPool } from '../../optimizer/estargz/compression-pool.ts'
 import { encodeFooter, tocMember } from '../../optimizer/estargz/gzip.ts'
 import { chunkEntry, type Toc, TocEntries, type TocEntry } from '../../optimizer/estargz/toc.ts'
@@ -15,7 +16,7 @@ import type { TarEntry } from '../../optimizer/tar/entry.ts'
 import { TarIndexer } from '../../optimizer/tar/indexer.ts'
 import type { MemoryContentStore } from './memory-store.ts'
 import { type TarItem, tarOf } from './tar-language.ts'
-import { convertTar } from './tar-layer.ts'
+import { type ConvertTarOptions, convertTar, decompressed } from './tar-layer.ts'
 
 export const TOC_ANNOTATION = 'containerd.io/snapshot/stargz/toc.digest'
 export const SIZE_ANNOTATION = 'io.containers.estargz.uncompressed-size'
@@ -32,6 +33,8 @@ export interface ImageParts {
   child: { platform: Platform; annotations?: Record<string, string> }
   /** Last touch on the labels of index, manifest and config, and on those of the layers. */
   labels(of: 'index' | 'manifest' | 'config' | 'layer', labels: Record<string, string>): void
+  /** The image of the layers' TOCs where they have them not inside. */
+  tocs?: ImageParts
 }
 
 export interface LayerParts {
@@ -88,34 +91,38 @@ export function sourceParts(layers: readonly (readonly TarItem[])[]): ImageParts
 /**
  * @param prioritized of each layer
  * @param pool threads that are there already
+ * @param options of another format than plain eStargz
  */
 export async function convertedParts(
   layers: readonly (readonly TarItem[])[],
   prioritized: readonly string[][],
   pool: CompressionPool,
+  options: Pick<ConvertTarOptions, 'dialect' | 'externalToc'> = {},
 ): Promise<ImageParts> {
+  const mediaType = options.dialect === undefined ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.ociLayerZstd
   const converted: LayerParts[] = []
+  const tocs: LayerParts[] = []
   for (const [index, items] of layers.entries()) {
-    const { blob, tocDigest, uncompressedBytes } = await convertTar(tarOf(items), {
+    const made = await convertTar(tarOf(items), {
       chunkBytes: CHUNK_BYTES,
       prioritized: prioritized[index] ?? [],
       pool,
+      ...options,
     })
-    const annotations = {
-      'org.example.layer': 'kept',
-      [TOC_ANNOTATION]: tocDigest,
-      [SIZE_ANNOTATION]: String(uncompressedBytes),
-    }
-    converted.push({ blob, mediaType: MEDIA_TYPE.ociLayerGzip, annotations })
+    const { blob, digest, externalToc } = made
+    converted.push({ blob, mediaType, annotations: { 'org.example.layer': 'kept', ...made.annotations } })
+    if (externalToc !== undefined)
+      tocs.push({ blob: externalToc.bytes, mediaType, annotations: { [LAYER_DIGEST_ANNOTATION]: digest } })
   }
-  return partsOf(converted)
+  return { ...partsOf(converted), ...(tocs.length === 0 ? {} : { tocs: partsOf(tocs) }) }
 }
 
 /** A copy that can be changed. */
 export function copyOf(parts: ImageParts): ImageParts {
-  const { labels, layers, ...documents } = parts
+  const { labels, layers, tocs, ...documents } = parts
   const copied = layers.map((layer) => ({ ...layer, annotations: { ...layer.annotations } }))
-  return { ...structuredClone(documents), layers: copied, labels }
+  const copy = { ...structuredClone(documents), layers: copied, labels }
+  return tocs === undefined ? copy : { ...copy, tocs: copyOf(tocs) }
 }
 
 /** Where the TOC's member begins, read from the footer. */
@@ -165,7 +172,7 @@ export function store(content: MemoryContentStore, parts: ImageParts): Descripto
     parts.labels(kind, labels)
     return { digest: content.add(bytes, labels), size: bytes.length }
   }
-  const diffIds = parts.layers.map(({ blob, diffId }) => diffId ?? digestOf(gunzipSync(blob)))
+  const diffIds = parts.layers.map(({ blob, diffId }) => diffId ?? digestOf(decompressed(blob)))
   const layers = parts.layers.map(({ blob, mediaType, annotations, descriptor, stored }, index) => {
     const labels = { 'containerd.io/uncompressed': diffIds[index] as string }
     const made = { mediaType, ...put('layer', blob, labels), annotations, ...descriptor }

@@ -105,7 +105,8 @@ export async function convertTar(tar: Buffer, options: ConvertTarOptions = {}): 
   }
 }
 
-function decompressed(blob: Buffer): Buffer {
+/** The tar of a blob in gzip or zstd. */
+export function decompressed(blob: Buffer): Buffer {
   return isZstd(blob) ? decompressFrames(blob, 2 ** 31) : gunzipSync(blob)
 }
 

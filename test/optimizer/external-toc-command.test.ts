@@ -1,7 +1,7 @@
 /** `optimizer convert --estargz-external-toc` as users run it, from layout to layout. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -12,11 +12,14 @@ import { TOC_DIGEST_ANNOTATION } from '../../optimizer/estargz/estargz-format.ts
 import type { Descriptor } from '../../optimizer/image/descriptor.ts'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
 import { hostPlatform, type Platform } from '../../optimizer/image/platform.ts'
+import type { Inspection } from '../../optimizer/inspect.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
 import { OciLayout } from '../../optimizer/store/oci-layout.ts'
 import { type ResolvedImages, resolveImages } from '../../optimizer/store/resolve.ts'
 import type { ContentStore } from '../../optimizer/store/store.ts'
 import { TOC_NAME } from '../../optimizer/tar/format-names.ts'
+import type { Verification } from '../../optimizer/verify/result.ts'
+import { damagedBeforeVerify } from '../faults/moments.ts'
 import { putPlatforms } from '../helpers/platform-image.ts'
 import { dir, file, tarOf } from '../helpers/tar-language.ts'
 import { indexTar } from '../helpers/tar-layer.ts'
@@ -41,11 +44,19 @@ describe('optimizer convert --estargz-external-toc', () => {
   })
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  function convert(target: string, ...options: string[]) {
-    const source = `oci:${join(folder, 'source')}:all`
-    const args = ['convert', source, `oci:${join(folder, 'target')}${target}`, '--json', ...options]
-    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8' })
+  const source = () => `oci:${join(folder, 'source')}:all`
+  const target = (tag: string) => `oci:${join(folder, 'target')}${tag}`
+
+  function run(args: string[], environment: Record<string, string> = {}) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, ...environment },
+    })
     return { status, stdout, stderr }
+  }
+
+  function convert(tag: string, ...options: string[]) {
+    return run(['convert', source(), target(tag), '--json', ...options])
   }
 
   async function read(name: string): Promise<ResolvedImages & { content: ContentStore }> {
@@ -60,7 +71,12 @@ describe('optimizer convert --estargz-external-toc', () => {
   }
 
   it('writes a second image with the TOC of each layer, for every platform', async () => {
-    const { status, stdout, stderr } = convert(':one', '--all-platforms', '--estargz-external-toc')
+    const { status, stdout, stderr } = convert(
+      ':one',
+      '--all-platforms',
+      '--estargz-external-toc',
+      '--verify',
+    )
     assert.equal(status, 0, stderr)
     const result: ConversionResult = JSON.parse(stdout)
     assert.equal(result.tocImage?.name, `oci:${join(folder, 'target')}:one-esgztoc`)
@@ -98,12 +114,56 @@ describe('optimizer convert --estargz-external-toc', () => {
     assert.equal((await read('two-tocs')).images[0]?.manifest.layers.length, 2)
   })
 
+  it('is verified with the TOCs of the second image, under its usual name or another', () => {
+    const usual = run(['verify', source(), target(':one'), '--json'])
+    assert.equal(usual.status, 0, usual.stdout)
+    const { tocImage, platforms }: Verification = JSON.parse(usual.stdout)
+    assert.equal(tocImage?.name, target(':one-esgztoc'))
+    assert.deepEqual(
+      platforms.map(({ layers }) => layers.map(({ format, toc }) => [format, (toc?.chunks ?? 0) > 0])),
+      [[...Array(2)].map(() => ['estargz', true]), [['estargz', true]]],
+    )
+    const unknown = run(['verify', source(), target(':two')])
+    assert.equal(unknown.status, 6)
+    assert.match(unknown.stdout, /^TOC_LAYER_MISSING \S+ layer 0: there is no image/m)
+    assert.equal(run(['verify', source(), target(':two'), '--estargz-external-toc-ref=two-tocs']).status, 0)
+    const absent = run(['verify', source(), target(':one'), '--estargz-external-toc-ref=no-such-image'])
+    assert.equal(absent.status, 3, absent.stderr)
+  })
+
+  it('is shown by inspect with the TOCs of the second image, or with the word that there are none', () => {
+    const shown = run(['inspect', target(':one'), '--json'])
+    const inspection: Inspection = JSON.parse(shown.stdout)
+    assert.equal(inspection.tocImage?.name, target(':one-esgztoc'))
+    for (const { format, toc, externalToc } of inspection.layers) {
+      assert.deepEqual([format, externalToc, toc?.offsetBytes], ['estargz', true, null])
+      assert.equal(toc?.annotatedDigest, toc?.digest)
+      assert.match(toc?.externalDigest ?? '', /^sha256:/)
+    }
+    const toc = run(['inspect', target(':two'), '--toc=0', '--estargz-external-toc-ref=two-tocs'])
+    assert.equal(digestOf(toc.stdout), digestOf(JSON.stringify(JSON.parse(toc.stdout))))
+    const { status, stdout } = run(['inspect', target(':two')])
+    assert.equal(status, 0)
+    assert.match(stdout, /^layer 1 has its TOC in another image, and none is found/m)
+    assert.equal(run(['inspect', target(':two'), '--toc=0']).status, 3)
+  })
+
+  it('with --verify leaves neither image nor anything else when its result is damaged', () => {
+    const everything = () => readdirSync(join(folder, 'target'), { recursive: true, encoding: 'utf8' }).sort()
+    const before = [everything(), readFileSync(join(folder, 'target', 'index.json'), 'utf8')]
+    const damaged = damagedBeforeVerify(join(folder, 'target'))
+    const options = ['--estargz-external-toc', '--verify', '--estargz-compression-level=1']
+    const { status, stdout, stderr } = run(['convert', source(), target(':bad'), ...options], damaged)
+    assert.deepEqual([status, stdout], [6, ''], stderr)
+    assert.match(stderr, /BLOB_DIGEST.*\[VERIFICATION_FAILED\]/)
+    assert.deepEqual([everything(), readFileSync(join(folder, 'target', 'index.json'), 'utf8')], before)
+  })
+
   for (const options of [
     ['--estargz-keep-diff-id'],
     ['--estargz-external-toc-ref=tocs'],
     ['--estargz-external-toc', '--zstdchunked'],
     ['--estargz-external-toc', '--reuse'],
-    ['--estargz-external-toc', '--verify'],
     ['--estargz-external-toc', '--uncompress'],
     ['--estargz-external-toc', '--estargz-keep-diff-id', '--prefetch-list=LIST'],
   ]) {

@@ -10,6 +10,7 @@ import type { Digest } from '../../optimizer/image/digest.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
 import { resolveImages } from '../../optimizer/store/resolve.ts'
+import { damagedBeforeVerify } from '../faults/moments.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { putPlatforms } from '../helpers/platform-image.ts'
@@ -63,6 +64,26 @@ describe('Several platforms in containerd:', { skip: skipWithoutContainerd() }, 
     await convert(`oci:${join(folder, 'layout')}:all`, 'back', '--all-platforms', '--uncompress')
     assert.match(bench.tool('ctr', ['images', 'check']), /^back\s.*complete/m)
     assert.deepEqual(await bench.leftovers(), [])
+  })
+
+  it('convert --verify leaves no name, no lease and no blob when its result is damaged before it is compared', async () => {
+    const collected = () => {
+      bench.tool('ctr', ['images', 'tag', 'target', 'removed'])
+      bench.tool('ctr', ['images', 'rm', '--sync', 'removed'])
+      return bench.tool('ctr', ['content', 'ls', '-q']).split('\n').sort()
+    }
+    const before = collected()
+    const blobs = join(bench.containerd.daemon.folder, 'root', 'io.containerd.content.v1.content', 'blobs')
+    const options = ['--estargz-external-toc', '--estargz-compression-level=1', '--verify']
+    const { code, stdout, stderr } = await bench.run(
+      ['convert', 'target', 'damaged', ...options],
+      damagedBeforeVerify(blobs),
+    )
+    assert.deepEqual([code, stdout], [6, ''], stderr)
+    assert.match(stderr, /BLOB_DIGEST.*\[VERIFICATION_FAILED\]/)
+    for (const name of ['damaged', 'damaged-esgztoc']) await assert.rejects(bench.stores.images.get(name))
+    assert.deepEqual(await bench.leftovers(), [])
+    assert.deepEqual(collected(), before)
   })
 
   it('convert leaves the name alone when the platform is not in the image', async () => {
