@@ -26,6 +26,8 @@ export interface TocEntry {
   groupName?: string
   /** Where the member that begins with this content lies in the blob. */
   offset?: number
+  /** Of the containers dialect: where in the blob its last frame ends. */
+  endOffset?: number
   /** Where this content begins in the uncompressed member, when others come before it. */
   innerOffset?: number
   devMajor?: number
@@ -43,6 +45,8 @@ export interface TocEntry {
 export interface Toc {
   version: number
   entries: TocEntry[]
+  /** Of the containers dialect: of the compressed tar-split data. */
+  tarSplitDigest?: Digest
 }
 
 /** A TOC cannot be read. Codes: TOC_MALFORMED, TOC_VERSION_UNSUPPORTED. */
@@ -183,26 +187,47 @@ export function parseToc(json: Buffer): Toc {
   } catch (cause) {
     throw new TocError('TOC_MALFORMED', 'the TOC is not JSON', { cause })
   }
-  const { version, entries } = (toc ?? {}) as Partial<Toc>
+  const { version, entries, tarSplitDigest } = (isRecord(toc) ? toc : {}) as Partial<Toc>
   if (version !== TOC_VERSION) {
     throw new TocError(
       'TOC_VERSION_UNSUPPORTED',
       `the TOC has version ${String(version)}, not ${TOC_VERSION}`,
     )
   }
+  if (typeof (tarSplitDigest ?? '') !== 'string')
+    throw new TocError('TOC_MALFORMED', 'the TOC has a "tarSplitDigest" that is no text')
   if (!Array.isArray(entries)) throw new TocError('TOC_MALFORMED', 'the TOC has no array "entries"')
   for (const [index, entry] of entries.entries()) requireEntry(entry, index)
-  return toc as Toc
+  return toc as unknown as Toc
 }
 
-const NUMBERS = ['size', 'offset', 'innerOffset', 'chunkOffset', 'chunkSize'] as const
+/** Bytes and places. */
+const SIZES = ['size', 'offset', 'endOffset', 'innerOffset', 'chunkOffset', 'chunkSize'] as const
+/** What a tar may have below zero. */
+const NUMBERS = ['mode', 'uid', 'gid', 'devMajor', 'devMinor'] as const
+const TEXTS = ['modtime', 'linkName', 'userName', 'groupName', 'digest', 'chunkDigest'] as const
 
+/** What is absent may be null: in Go, which readers are written in, both are zero. */
 function requireEntry(value: unknown, index: number): void {
-  const entry = (typeof value === 'object' && value !== null ? value : {}) as Partial<TocEntry>
-  const texts = typeof entry.name === 'string' && typeof entry.type === 'string'
-  const numbers = NUMBERS.every((key) => {
-    const number = entry[key] ?? 0
-    return Number.isSafeInteger(number) && number >= 0
-  })
-  if (!texts || !numbers) throw new TocError('TOC_MALFORMED', `entry ${index} of the TOC is malformed`)
+  const entry = isRecord(value) ? value : {}
+  const wrong =
+    ['name', 'type'].find((key) => typeof entry[key] !== 'string') ??
+    SIZES.find((key) => !isInteger(entry[key] ?? 0) || Number(entry[key] ?? 0) < 0) ??
+    NUMBERS.find((key) => !isInteger(entry[key] ?? 0)) ??
+    TEXTS.find((key) => typeof (entry[key] ?? '') !== 'string') ??
+    (areXattrs(entry.xattrs ?? {}) ? undefined : 'xattrs')
+  if (wrong !== undefined)
+    throw new TocError('TOC_MALFORMED', `entry ${index} of the TOC is malformed: its ${wrong}`)
+}
+
+function isInteger(value: unknown): boolean {
+  return Number.isSafeInteger(value)
+}
+
+function areXattrs(value: unknown): boolean {
+  return isRecord(value) && Object.values(value).every((text) => typeof text === 'string')
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

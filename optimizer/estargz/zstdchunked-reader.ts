@@ -80,12 +80,23 @@ export async function readTarSplit(
   expected: Digest,
   bytesMax: number,
 ): Promise<Buffer> {
+  const compressed = await readStoredTarSplit(read, position, expected)
+  return decompress(compressed, position, bytesMax, 'the tar-split data')
+}
+
+/** The same as it is stored. */
+export async function readStoredTarSplit(
+  read: ReadAt,
+  position: FramePosition,
+  expected: Digest,
+): Promise<Buffer> {
+  requireStoredTocBytes(position.compressedBytes)
   const compressed = await readFrame(read, position, 'the tar-split data')
   const found = digestOf(compressed)
   if (found !== expected) {
     throw malformed(`the tar-split data has ${found}, the TOC says ${expected}`)
   }
-  return decompress(compressed, position, bytesMax, 'the tar-split data')
+  return compressed
 }
 
 /** TOC, tar-split data and footer follow each other without a gap. */

@@ -8,6 +8,7 @@ import { FORMAT_RULES } from './lazy-format.ts'
 import type { Scan } from './scan.ts'
 import { shownPath } from './shown-path.ts'
 import { chunksOf, covers, type TocChunk, type TocItem, tocKey } from './toc-claims.ts'
+import { parseTocTime } from './toc-time.ts'
 
 export interface TocComparison {
   entries: number
@@ -141,6 +142,7 @@ class TocComparing {
       const message = `at ${chunkOffset}: the content has ${digest ?? 'no digest'}, the TOC says ${chunkDigest ?? 'nothing'}`
       this.#findings.add('CHUNK_DIGEST', path, message)
     }
+    this.#compareEnd(path, entry, chunk)
     const expected = entry.payloadOffset + chunkOffset
     const start = this.#scan.starts.get(offset)
     const isContent = offset < this.#found.contentBytes && start !== undefined
@@ -149,6 +151,17 @@ class TocComparing {
       ? `offset ${offset} (+${innerOffset}) leads to byte ${start + innerOffset} of the tar, the chunk is at ${expected}`
       : `nothing begins at offset ${offset} of the blob`
     this.#findings.add('CHUNK_OFFSET', path, `at ${chunkOffset}: ${message}`)
+  }
+
+  /** What follows begins there: of a chunk behind it; of a file's first, behind the whole file. */
+  #compareEnd(path: string, entry: TarEntry, chunk: TocChunk): void {
+    const { endOffset, chunkOffset, chunkBytes } = chunk
+    if (endOffset === undefined) return
+    const found = this.#scan.starts.get(endOffset)
+    const ends = [chunkOffset + chunkBytes, ...(chunkOffset === 0 ? [entry.sizeBytes] : [])]
+    if (found !== undefined && ends.includes(found - entry.payloadOffset)) return
+    const where = found === undefined ? 'nothing ends there' : `there begins byte ${found} of the tar`
+    this.#findings.add('CHUNK_OFFSET', path, `at ${chunkOffset}: its end ${endOffset}: ${where}`)
   }
 }
 
@@ -180,11 +193,10 @@ function toldXattrs(told: TocEntry): string {
 /** Whole seconds, rounded, or the exact time. */
 function sameTime(nanoseconds: bigint, told: string | undefined): boolean {
   if ((told ?? '') === formatModtime(nanoseconds)) return true
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(told ?? '')
-  if (match === null) return false
-  const seconds = BigInt(Date.parse(`${match[1]}${match[3]}`) / 1000)
-  const exact = seconds * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'))
-  return exact === nanoseconds || (match[2] === undefined && exact === roundedToSeconds(nanoseconds))
+  const time = parseTocTime(told ?? '')
+  if (time === undefined) return false
+  const { nanoseconds: exact, hasFraction } = time
+  return exact === nanoseconds || (!hasFraction && exact === roundedToSeconds(nanoseconds))
 }
 
 function roundedToSeconds(nanoseconds: bigint): bigint {

@@ -58,6 +58,7 @@ export const DIFFERENCE_CODES = {
   FOOTER: 'a layer whose manifest promises a TOC does not end in a footer',
   TOC_MALFORMED: 'the TOC is not where or what the footer says',
   TOC_PLACE: 'the TOC is not the last entry of its tar',
+  TAR_SPLIT: 'the tar-split data of a layer (zstd:chunked) do not make its tar',
   TOC_LAYER_MISSING: 'the TOC of a layer should be in another image, and is not there',
   TOC_LAYER_STRAY: 'a layer of the TOC image is not the TOC of a layer of the target',
   TOC_ENTRY_MISSING: 'an entry of the tar is not in the TOC',

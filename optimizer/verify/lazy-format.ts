@@ -18,8 +18,8 @@ export interface FormatRules {
   hasLandmark: boolean
   /** Its TOC has the names of owners, not their ids alone. */
   tellsOwnerNames: boolean
-  /** What it must not say: readers of another format would believe it. */
-  foreign: readonly string[]
+  /** What it must not say: readers would believe it. */
+  foreign(found: LayerToc): readonly string[]
 }
 
 const STARGZ_KEYS = Object.values(STARGZ_ANNOTATION)
@@ -32,7 +32,7 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
     hasLandmark: true,
     tellsOwnerNames: true,
     annotations: (found, uncompressedBytes) => stargzSnapshotter(found, uncompressedBytes),
-    foreign: [...STARGZ_KEYS, ...CONTAINERS_KEYS],
+    foreign: () => [...STARGZ_KEYS, ...CONTAINERS_KEYS],
   },
   zstdchunked: {
     compression: 'zstd',
@@ -43,7 +43,7 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
       ...stargzSnapshotter(found, uncompressedBytes),
       ...(found.frames === undefined ? {} : stargzAnnotations(found.frames)),
     }),
-    foreign: CONTAINERS_KEYS,
+    foreign: () => CONTAINERS_KEYS,
   },
   'zstdchunked-containers': {
     compression: 'zstd',
@@ -51,7 +51,11 @@ export const FORMAT_RULES: Record<LazyFormat, FormatRules> = {
     hasLandmark: false,
     tellsOwnerNames: false,
     annotations: (found) => (found.frames === undefined ? {} : containersAnnotations(found.frames)),
-    foreign: [TOC_DIGEST_ANNOTATION, ...STARGZ_KEYS],
+    // Without tar-split data nobody could check what was pulled in parts.
+    foreign: ({ frames }) => [
+      ...[TOC_DIGEST_ANNOTATION, ...STARGZ_KEYS],
+      ...(frames?.tarSplit === undefined ? CONTAINERS_KEYS : []),
+    ],
   },
 }
 

@@ -31,6 +31,13 @@ export interface Claims {
   chunkBytes(): (entry: TarEntry) => readonly number[]
 }
 
+export interface TarWatcher {
+  /** The tar's next bytes. */
+  push(piece: Buffer): void
+  /** After the last. */
+  end(findings: Findings): void
+}
+
 export interface ScanRequest {
   descriptor: Descriptor
   /** As the config says. */
@@ -38,6 +45,8 @@ export interface ScanRequest {
   /** The blob from its beginning, as often as it is called. */
   read(): AsyncIterable<Buffer>
   claims?: Claims | undefined
+  /** Something else that looks at the tar as it passes by. @param entries those whose headers have passed */
+  watch?: ((entries: readonly TarEntry[]) => TarWatcher) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -80,6 +89,7 @@ async function attempt(
     entries.push(entry)
     if (entry.type === 'reg') contents.expect(entry)
   })
+  const watcher = request.watch?.(entries)
   const uncompressed = new DigestCounter()
   const wanted = new Set(request.claims?.starts)
   const starts = new Map<number, number>()
@@ -91,6 +101,7 @@ async function attempt(
       request.signal?.throwIfAborted()
       indexer.push(piece)
       contents.push(piece, uncompressed.sizeBytes)
+      watcher?.push(piece)
       uncompressed.update(piece)
     }
     indexer.end()
@@ -123,6 +134,7 @@ async function attempt(
           `the uncompressed layer has ${diffId}, the config says ${request.diffId}`,
         )
       }
+      watcher?.end(findings)
       const { notes } = indexer
       return { entries, contents, notes, diffId, uncompressedBytes: uncompressed.sizeBytes, starts }
     },

@@ -20,6 +20,8 @@ export interface TocChunk {
   /** Compressed offset of its member or frame; in that, uncompressed, its first byte. */
   offset: number
   innerOffset: number
+  /** Compressed offset at which its frame ends, or the file's last; undefined where the TOC does not say. */
+  endOffset: number | undefined
   chunkOffset: number
   chunkBytes: number
   chunkDigest: string | undefined
@@ -52,6 +54,7 @@ export function chunksOf({ entry, chunks }: TocItem): TocChunk[] {
     return {
       offset,
       innerOffset,
+      endOffset: piece.endOffset ?? undefined,
       chunkOffset,
       chunkBytes: chunkSize === 0 ? fileBytes - chunkOffset : chunkSize,
       chunkDigest: piece.chunkDigest ?? (only ? piece.digest : undefined),
@@ -76,7 +79,7 @@ export function claimsOf(found: LayerToc, items: readonly TocItem[]): Claims {
   const byKey = new Map<PathKey, number[][]>()
   for (const item of items) {
     const chunks = chunksOf(item)
-    for (const { offset } of chunks) starts.add(offset)
+    for (const { offset, endOffset = offset } of chunks) starts.add(offset).add(endOffset)
     if (chunks.length < 2 || !covers(chunks, item.entry.size ?? 0)) continue
     const lengths = chunks.map(({ chunkBytes }) => chunkBytes)
     byKey.set(item.key, [...(byKey.get(item.key) ?? []), lengths])

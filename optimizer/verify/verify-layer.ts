@@ -9,7 +9,9 @@ import {
   readExternalToc,
   readToc,
 } from '../estargz/reader.ts'
+import { tarSplitLines } from '../estargz/tar-split-lines.ts'
 import { TocError } from '../estargz/toc.ts'
+import { readStoredTarSplit } from '../estargz/zstdchunked-reader.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { Digest } from '../image/digest.ts'
 import { infoOf, readRange } from '../store/read-blob.ts'
@@ -21,7 +23,8 @@ import { checkCompression, MAGIC_BYTES } from './compression.ts'
 import type { Findings } from './difference.ts'
 import { checkLandmarks, checkTocPlace } from './landmarks.ts'
 import { FORMAT_RULES, TOC_ANNOTATIONS } from './lazy-format.ts'
-import { type Scan, scanLayer } from './scan.ts'
+import { type Scan, type ScanRequest, scanLayer } from './scan.ts'
+import { TarSplitCheck } from './tar-split-check.ts'
 import { claimsOf, type TocItem, tocItems } from './toc-claims.ts'
 import type { TocLayers } from './toc-layers.ts'
 
@@ -59,7 +62,8 @@ export async function verifyLayer(
   if (head === undefined) return { ...nothing, source: await scanSource(source, signal) }
   const items = head.toc === undefined ? [] : tocItems(head.toc)
   const claims = head.toc === undefined ? undefined : claimsOf(head.toc, items)
-  const scanTarget = scanLayer({ ...blobOf(target), claims, signal }, findings)
+  const watch = head.toc === undefined ? undefined : await tarSplitWatch(target, head.toc, items, findings)
+  const scanTarget = scanLayer({ ...blobOf(target), claims, watch, signal }, findings)
   const isSameBlob = source.descriptor.digest === target.descriptor.digest && source.diffId === target.diffId
   const [left, right] = await Promise.all([isSameBlob ? scanTarget : scanSource(source, signal), scanTarget])
   if (left === undefined) throw sourceError(source.descriptor.digest)('it cannot be read')
@@ -90,12 +94,40 @@ function checkFormat(
     else if (told !== expected)
       findings.add('ANNOTATION_WRONG', null, `${key}: the blob has ${expected}, said is ${told}`)
   }
-  for (const key of rules.foreign) {
+  for (const key of rules.foreign(found)) {
     if (annotations[key] !== undefined)
-      findings.add('ANNOTATION_WRONG', null, `${key} belongs to another format`)
+      findings.add('ANNOTATION_WRONG', null, `${key} promises what the blob has not`)
   }
   checkTocPlace(found, scan, findings)
   return compareToc(found, items, scan, findings)
+}
+
+/** The tar-split data of the containers dialect, to be held against the tar. */
+async function tarSplitWatch(
+  { content, descriptor }: TargetSide,
+  { toc, frames }: LayerToc,
+  items: readonly TocItem[],
+  findings: Findings,
+): Promise<ScanRequest['watch']> {
+  const expected = toc.tarSplitDigest ?? undefined
+  const position = frames?.tarSplit
+  if (expected === undefined && position === undefined) return undefined
+  if (expected === undefined || position === undefined) {
+    const what =
+      position === undefined ? 'names tar-split data that the footer does not' : 'does not name them'
+    findings.add('TAR_SPLIT', null, `the TOC ${what}`)
+    return undefined
+  }
+  try {
+    const read: ReadAt = (offset, bytes) => readRange(content, descriptor.digest, offset, bytes)
+    const compressed = await readStoredTarSplit(read, position, expected)
+    return (entries) =>
+      new TarSplitCheck(tarSplitLines(compressed, position.uncompressedBytes), entries, items)
+  } catch (error) {
+    if (!(error instanceof TocError)) throw error
+    findings.add('TAR_SPLIT', null, error.message)
+    return undefined
+  }
 }
 
 interface Head {

@@ -134,6 +134,17 @@ describe('A TOC', () => {
     ['an entry that is none', '{"version":1,"entries":[7]}', 'TOC_MALFORMED'],
     ['an entry without a name', '{"version":1,"entries":[{"type":"dir"}]}', 'TOC_MALFORMED'],
     ['a negative offset', '{"version":1,"entries":[{"name":"a","type":"reg","offset":-1}]}', 'TOC_MALFORMED'],
+    ['a list', '[]', 'TOC_VERSION_UNSUPPORTED'],
+    ['an entry that is a list', '{"version":1,"entries":[[]]}', 'TOC_MALFORMED'],
+    ['a time of digits', '{"version":1,"entries":[{"name":"a","type":"reg","modtime":5}]}', 'TOC_MALFORMED'],
+    ['half an owner', '{"version":1,"entries":[{"name":"a","type":"reg","uid":0.5}]}', 'TOC_MALFORMED'],
+    ['a list of xattrs', '{"version":1,"entries":[{"name":"a","type":"reg","xattrs":[]}]}', 'TOC_MALFORMED'],
+    [
+      'an xattr of digits',
+      '{"version":1,"entries":[{"name":"a","type":"reg","xattrs":{"b":1}}]}',
+      'TOC_MALFORMED',
+    ],
+    ['a digest of digits', '{"version":1,"entries":[{"name":"a","type":"reg","digest":1}]}', 'TOC_MALFORMED'],
     ['a size of letters', '{"version":1,"entries":[{"name":"a","type":"reg","size":"1"}]}', 'TOC_MALFORMED'],
   ] as const) {
     it(`is refused when it is ${what}`, () => {

@@ -68,8 +68,8 @@ export function anyTar({ unique = false } = {}): fc.Arbitrary<RandomTar> {
 function withUniqueNames(items: TarItem[]): TarItem[] {
   const files: string[] = []
   return items.flatMap((entry, index) => {
-    const suffix = entry.name.toString().endsWith('/') ? `-${index}/` : `-${index}`
-    const name = Buffer.from(entry.name.toString().replace(/\/$/, '') + suffix)
+    // In front: ustar headers cut long names at their end.
+    const name = Buffer.from(`${index}-${entry.name.toString()}`)
     if (entry.flag === '1' && files.length === 0) return []
     if (entry.flag === '0') files.push(name.toString())
     return [entry.flag === '1' ? { ...entry, name, linkName: files.at(-1) as string } : { ...entry, name }]

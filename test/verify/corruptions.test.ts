@@ -16,7 +16,9 @@ import { DOCUMENT_CORRUPTIONS } from './document-corruptions.ts'
 import { ENTRY_CORRUPTIONS } from './entry-corruptions.ts'
 import { EXTERNAL_TOC_CORRUPTIONS } from './external-toc-corruptions.ts'
 import { LAYERS, PRIORITIZED } from './sample-layers.ts'
+import { TAR_SPLIT_CORRUPTIONS } from './tar-split-corruptions.ts'
 import { TOC_CORRUPTIONS } from './toc-corruptions.ts'
+import { zstdCorruptions } from './zstd-corruptions.ts'
 
 const ALL: readonly Corruption[] = [
   ...ENTRY_CORRUPTIONS,
@@ -33,6 +35,18 @@ const FORMATS: readonly Format[] = [
     format: 'estargz',
     options: { externalToc: true },
     corruptions: EXTERNAL_TOC_CORRUPTIONS,
+  },
+  {
+    name: 'zstd:chunked',
+    format: 'zstdchunked',
+    options: { dialect: 'stargz' },
+    corruptions: zstdCorruptions('stargz'),
+  },
+  {
+    name: 'zstd:chunked for containers/storage',
+    format: 'zstdchunked-containers',
+    options: { dialect: 'containers' },
+    corruptions: [...zstdCorruptions('containers'), ...TAR_SPLIT_CORRUPTIONS],
   },
 ]
 

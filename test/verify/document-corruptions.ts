@@ -107,7 +107,7 @@ export const DOCUMENT_CORRUPTIONS: readonly Corruption[] = [
       layerOf(parts, 0).annotations['io.github.containers.zstd-chunked.manifest-checksum'] = OTHER
     },
     ['ANNOTATION_WRONG'],
-    /zstd-chunked\.manifest-checksum belongs to another format/,
+    /zstd-chunked\.manifest-checksum promises what the blob has not/,
   ),
   document(
     "an annotation of the source's layer lost",
