@@ -1,8 +1,9 @@
 /**
- * Gunzip as gzip does it: any number of members; what follows the last and is no member is ignored. zlib's own
- * stream loses output when such a rest comes, so the first member is inflated alone and the rest looked at.
+ * Any number of members, then zeros, as gzip pads to whole blocks. Other bytes behind the last member are refused, as
+ * Go's compress/gzip does it, which unpacks layers, and as it is with zstd. Most layers are one member: it is inflated
+ * alone, so that where it ends is known.
  *
- * @see RFC 1952
+ * @see RFC 1952; GNU gzip's manual, "Tapes"
  */
 import { once } from 'node:events'
 import type { Transform } from 'node:stream'
@@ -20,6 +21,9 @@ export class GzipFormatError extends Error {
 /** Each piece is new memory, gone with the next collection: larger ones raise the peak and gain nothing. */
 const OUTPUT_BYTES = 128 * 1024
 const TRAILER_BYTES = 8
+const NO_MEMBER = 'what follows its last member is neither a member nor zeros'
+/** zlib's word for it. */
+const NO_HEADER = 'incorrect header check'
 /** Names and comments in a header have no bound of their own. */
 const HEADER_BYTES_MAX = 256 * 1024
 const FLAG = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const
@@ -34,7 +38,13 @@ export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buf
   yield* member(input)
   const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
   if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
-  else await input.drain()
+  await requireZeros(input)
+}
+
+/** zlib's stream ends with the members, or at the first zero behind one. */
+async function requireZeros(input: Input): Promise<void> {
+  for (let piece = await input.next(); piece !== undefined; piece = await input.next())
+    if (piece.some((byte) => byte !== 0)) throw new GzipFormatError(NO_MEMBER)
 }
 
 /**
@@ -145,10 +155,6 @@ class Input {
     this.#ahead = rest
     this.giveBack([(first as Buffer).subarray(bytes)])
   }
-
-  async drain(): Promise<void> {
-    while ((await this.next()) !== undefined);
-  }
 }
 
 /** Output of a zlib stream fed from `input`; what it leaves of its input is given back. */
@@ -161,7 +167,9 @@ async function* through(engine: (InflateRaw | Gunzip) & Transform, input: Input)
   } catch (cause) {
     if (!systemCodeOf(cause)?.startsWith('Z_')) throw cause
     const cutOff = (cause as { errno?: unknown }).errno === constants.Z_BUF_ERROR
-    throw new GzipFormatError(cutOff ? 'it ends inside a member' : messageOf(cause), { cause })
+    const what = messageOf(cause)
+    const told = cutOff ? 'it ends inside a member' : what === NO_HEADER ? NO_MEMBER : what
+    throw new GzipFormatError(told, { cause })
   } finally {
     closed.abort()
     engine.destroy()
