@@ -1,5 +1,5 @@
 /**
- * The test runner behind `npm test`: lint, then the unit tests, then those that need root, one after the other.
+ * The test runner behind `npm test`: lint, then the unit tests, then those that need root.
  *
  *   node dist/test/run.js [all | unit | root] [PART-OF-A-PATH]
  *
@@ -15,6 +15,13 @@ import { fileURLToPath } from 'node:url'
 
 /** Generous: it only ends what hangs. */
 const FILE_TIMEOUT_MS = 5 * 60 * 1000
+/**
+ * Root tests wait for daemons, workloads and periods most of the time, and each file has a containerd, a namespace and
+ * folders of its own. More of them at once would measure how slow a machine can be.
+ */
+const ROOT_FILES_AT_ONCE = 2
+/** They take the longest: started last they would run alone at the end. */
+const FIRST = /\/(start|package)\.test\.js$/
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -34,6 +41,7 @@ function testFiles(kind: 'unit' | 'root', filter: string): string[] {
     .filter((path) => path.includes(filter))
     .sort()
     .map((path) => join(root, 'dist', 'test', path.replace(/\.ts$/, '.js')))
+    .sort((one, other) => Number(FIRST.test(other)) - Number(FIRST.test(one)))
 }
 
 async function runTests(name: string, files: string[], concurrency: number): Promise<Outcome> {
@@ -82,6 +90,5 @@ const [kind = 'all', filter = ''] = process.argv.slice(2)
 const outcomes: Outcome[] = []
 if (kind === 'all') outcomes.push(lint())
 if (kind !== 'root') outcomes.push(await runTests('unit', testFiles('unit', filter), availableParallelism()))
-// One at a time: they share the machine's mounts, cgroups and clocks.
-if (kind !== 'unit') outcomes.push(await runTests('root', testFiles('root', filter), 1))
+if (kind !== 'unit') outcomes.push(await runTests('root', testFiles('root', filter), ROOT_FILES_AT_ONCE))
 process.exitCode = summarize(outcomes) ? 0 : 1

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -17,6 +18,32 @@ const DPKG = {
 const APK = {
   'lib/apk/db/installed':
     'C:Q1\nP:musl\nV:1.2.5-r0\nF:lib\nR:ld-musl-x86_64.so.1\nZ:Q1\n\nP:base\nV:3\nF:\nF:etc\nR:passwd\n\n',
+}
+
+const RPM_SPEC = `Name: tool
+Version: 1.2
+Release: 3
+Summary: A tool
+License: MIT
+BuildArch: noarch
+%description
+A tool.
+%install
+mkdir -p %{buildroot}/usr/share/tool
+echo data >%{buildroot}/usr/share/tool/data
+%files
+/usr/share/tool/data
+`
+
+function run(command: string, args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+/** With root: rpm installs into another root by chroot. */
+function skipWithoutRpm(): string | false {
+  if (process.env.CI) return false
+  if (process.getuid?.() !== 0) return 'needs root'
+  return spawnSync('rpmbuild', ['--version']).error === undefined ? false : 'needs rpm: run bin/setup --test'
 }
 
 describe('the owners of files', () => {
@@ -46,6 +73,18 @@ describe('the owners of files', () => {
       ['/bin/dash', 'dash 0.5'],
       ['/usr/lib/libc.so.6', 'libc6 2.36-9'],
     ])
+  })
+
+  it('are those of rpm, whose own command reads its database', { skip: skipWithoutRpm() }, async () => {
+    const folder = system({ 'tool.spec': RPM_SPEC })
+    const top = join(folder, 'top')
+    run('rpmbuild', ['--quiet', '--define', `_topdir ${top}`, '-bb', join(folder, 'tool.spec')])
+    const root = ['--root', folder, '--dbpath', '/usr/lib/sysimage/rpm']
+    run('rpm', [...root, '--nodeps', '--install', join(top, 'RPMS/noarch/tool-1.2-3.noarch.rpm')])
+    const wanted = new Set(['/usr/share/tool/data', '/etc/mine'])
+    const { owners, databases, problems } = await packageOwners(folder, wanted)
+    assert.deepEqual([databases, problems], [['rpm'], []])
+    assert.deepEqual([...owners], [['/usr/share/tool/data', 'tool 1.2-3']])
   })
 
   it('are those of apk', async () => {
