@@ -51,6 +51,12 @@ export class ZstdDecompressor {
     this.#context.setParameter(DParameter.windowLogMax, WINDOW_LOG_MAX)
   }
 
+  /** Whatever came before, the next input begins a frame. */
+  reset(): void {
+    this.#context.reset(zstdBinding().ResetDirective.sessionOnly)
+    this.inFrame = false
+  }
+
   /**
    * Takes some of `input` and fills some of `output`: all of one or the other.
    * @throws with what zstd says of the bytes
@@ -64,6 +70,8 @@ export class ZstdDecompressor {
 }
 
 const GROWTH_BYTES = 1024 * 1024
+/** One for the thread: memory of contexts is outside the heap, and a collection for thousands of them comes too late. */
+let shared: ZstdDecompressor | undefined
 
 /**
  * Whole frames at once, on the calling thread: for what is small, or in a worker.
@@ -71,7 +79,9 @@ const GROWTH_BYTES = 1024 * 1024
  * @throws with what zstd says of the bytes, or that they end inside a frame, or hold more
  */
 export function decompressFrames(frames: Uint8Array, outputBytesMax: number): Buffer {
-  const decompressor = new ZstdDecompressor()
+  shared ??= new ZstdDecompressor()
+  shared.reset()
+  const decompressor = shared
   const pieces: Buffer[] = []
   let bytes = 0
   let input = frames

@@ -82,7 +82,7 @@ async function fuzz(): Promise<void> {
   const random = new Random(order.seed)
   const end = performance.now() + order.seconds * 1000
   while (performance.now() < end) {
-    const input = mutated(random, context)
+    const input = target?.change?.(random, context) ?? mutated(random, context)
     const isNew = await feed(input)
     if (outcome.finding !== null) return
     if (isNew && outcome.kept < KEPT_MAX) {

@@ -1,3 +1,6 @@
+import type { MutationContext } from './mutate.ts'
+import type { Random } from './random.ts'
+
 /** What a harness says of the code that it feeds. */
 export interface FuzzTarget {
   /** Inputs that are right, or nearly. */
@@ -5,6 +8,8 @@ export interface FuzzTarget {
   /** Words of the format. */
   dictionary: string[]
   inputBytesMax: number
+  /** Another input, where bytes changed anywhere would hardly ever be understood. */
+  change?(random: Random, context: MutationContext): Buffer
   /**
    * Feeds the code, and checks what must hold of its answer.
    * @returns what came of it, in a word: inputs with a new answer are kept and changed further

@@ -5,6 +5,7 @@ import { gzipReader, paxReader, tarReader, tocBlob, tocJson } from './layer-targ
 import { frameDecoder, messageValidator } from './protocol-targets.ts'
 import { sampleRecord } from './sample-record.ts'
 import type { FuzzTarget } from './target.ts'
+import { tocEntries, zstdChunkedBlob } from './toc-targets.ts'
 
 const recordReader: FuzzTarget = {
   corpus: () => [Buffer.from(formatRecord(sampleRecord))],
@@ -52,5 +53,7 @@ export const TARGETS: Record<string, FuzzTarget> = {
   'gzip-reader': gzipReader,
   'toc-blob': tocBlob,
   'toc-json': tocJson,
+  'toc-entries': tocEntries,
+  'zstdchunked-blob': zstdChunkedBlob,
   'record-reader': recordReader,
 }

@@ -46,14 +46,14 @@ export function zstdLayerOf(blob: Buffer): ZstdLayer {
 export const zstdTocOf = (blob: Buffer): Toc => JSON.parse(zstdLayerOf(blob).json.toString())
 
 /** The layer with what has changed; frames, footer and annotations as they should be for it. */
-export function rebuildZstd(layer: LayerParts, changes: Partial<ZstdLayer>): void {
+export function rebuildZstd(layer: LayerParts, changes: Partial<ZstdLayer>, level = 19): void {
   const parts = { ...zstdLayerOf(layer.blob), ...changes }
   const { dialect, content, tarSplit } = parts
   const stored =
     changes.tarSplit === undefined ? parts.storedTarSplit : zstdFrame(Buffer.from(tarSplit ?? ''))
   const split = tarSplit === null ? null : stored
   const json = changes.json ?? (split === null ? parts.json : withDigest(parts.json, digestOf(split)))
-  const toc = zstdFrame(json, 19)
+  const toc = zstdFrame(json, level)
   const tocAt = content.length + HEADER_BYTES
   const numbers = [tocAt, toc.length, json.length, 1]
   const splitAt = tocAt + toc.length + HEADER_BYTES
