@@ -1,19 +1,7 @@
 /** A fanotify group that tells of each file once: its first access, in order, with the path the kernel gives it. */
+import { AccessBatch } from './access-batch.ts'
 import { loadAddon } from './addon.ts'
 import { orNativeError } from './system-error.ts'
-
-/** As fanotify_reader.cc finds it. */
-export interface FileAccess {
-  path: Buffer
-  /** Bits of KIND that were not told of this file before. */
-  kinds: number
-  pid: number
-  /** On the clock of process.hrtime: when the events were read from the kernel. */
-  readMicroseconds: number
-  sizeBytes: number
-  /** Name of the process at that time, or null when it had ended. */
-  command: Buffer | null
-}
 
 /** The kernel's side of the counters; see Counters in shared/messages.ts. */
 export interface FanotifyCounters {
@@ -31,7 +19,7 @@ interface Group {
   markMountOfRoot(pid: number, reads: boolean): void
   useRootOf(pid: number): Buffer
   markMountAt(path: Buffer, reads: boolean): void
-  read(): unknown[] | null
+  read(): [names: Buffer, figures: Float64Array] | null
   onceReadable(callback: () => void): void
   forgetSeen(): void
   counters(): FanotifyCounters
@@ -42,8 +30,6 @@ interface Group {
 interface FanotifyBinding {
   FanotifyGroup: new (regularFilesOnly: boolean) => Group
 }
-
-const ACCESS_ELEMENTS = 6
 
 export interface MarkEvents {
   /** Also tell of the first read(2) and the like: an event more per file. What is mapped is never "read". */
@@ -101,26 +87,14 @@ export class FanotifyGroup {
 
   /**
    * Takes a buffer of events from the kernel.
-   * @returns null when none is waiting; an empty array when none of them was of a new file
+   * @returns null when none is waiting; an empty batch when none of them was of a new file
    * @throws {NativeError} EVENTS_UNREADABLE
    */
-  read(): FileAccess[] | null {
-    const flat = orNativeError('EVENTS_UNREADABLE', 'cannot read fanotify events', '', () =>
+  read(): AccessBatch | null {
+    const batch = orNativeError('EVENTS_UNREADABLE', 'cannot read fanotify events', '', () =>
       this.#group.read(),
     )
-    if (flat === null) return null
-    const accesses: FileAccess[] = []
-    for (let at = 0; at < flat.length; at += ACCESS_ELEMENTS) {
-      accesses.push({
-        path: flat[at] as Buffer,
-        kinds: flat[at + 1] as number,
-        pid: flat[at + 2] as number,
-        readMicroseconds: flat[at + 3] as number,
-        sizeBytes: flat[at + 4] as number,
-        command: flat[at + 5] as Buffer | null,
-      })
-    }
-    return accesses
+    return batch === null ? null : new AccessBatch(...batch)
   }
 
   /** Calls back once, from the event loop, when events are waiting. Until then the process stays alive. */

@@ -137,7 +137,7 @@ export class Session {
   }
 
   async #start(): Promise<void> {
-    for (const message of this.#accesses.start(nowMicroseconds())) await this.#connection.send(message)
+    await this.#send(this.#accesses.start(nowMicroseconds()))
   }
 
   async #flushed(type: 'flushed' | 'stopped'): Promise<void> {
@@ -154,10 +154,14 @@ export class Session {
   }
 
   async #readOnce(): Promise<boolean> {
-    const accesses = this.#group.read()
-    if (accesses === null) return false
-    for (const message of this.#accesses.add(accesses)) await this.#connection.send(message)
+    const batch = this.#group.read()
+    if (batch === null) return false
+    await this.#send(this.#accesses.add(batch))
     return true
+  }
+
+  async #send(frames: Buffer | null): Promise<void> {
+    if (frames !== null) await this.#connection.sendFrames(frames)
   }
 
   #awaitEvents(): void {

@@ -31,8 +31,13 @@ export class Connection<In, Out extends FromNotifier | FromOptimizer> {
 
   /** Resolves when the socket takes more: whoever awaits it holds no more than one message beyond its buffer. */
   async send(message: Out): Promise<void> {
+    await this.sendFrames(encodeFrame(encodeMessage(message)))
+  }
+
+  /** Messages that are encoded and framed already; resolves as `send` does. They are the socket's from now on. */
+  async sendFrames(frames: Buffer): Promise<void> {
     if (this.#lost !== null) throw this.#lost
-    if (this.#socket.write(encodeFrame(encodeMessage(message)))) return
+    if (this.#socket.write(frames)) return
     await new Promise<void>((resolve) => {
       const settle = () => {
         this.#socket.off('drain', settle)

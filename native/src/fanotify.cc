@@ -85,28 +85,30 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     });
   }
 
-  // read(): null when no event waits, else kAccessElements values for each new file
+  // read(): null when no event waits, else [names: Buffer, figures: Float64Array], as native/access-batch.ts has them
   Napi::Value Read(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    std::vector<FileAccess> accesses;
+    batch_.Clear();
     bool any = false;
-    Guarded(env, [&] { any = Reader(env).Read(&accesses); });
+    Guarded(env, [&] { any = Reader(env).Read(&batch_); });
     if (!any) return env.Null();
-    const double microseconds = static_cast<double>(uv_hrtime() / 1000);
-    Napi::Array flat = Napi::Array::New(env, accesses.size() * kAccessElements);
-    uint32_t at = 0;
-    for (const FileAccess& access : accesses) {
-      flat[at++] = Bytes(env, access.path);
-      flat[at++] = Napi::Number::New(env, access.kinds);
-      flat[at++] = Napi::Number::New(env, access.pid);
-      flat[at++] = Napi::Number::New(env, microseconds);
-      flat[at++] = Napi::Number::New(env, static_cast<double>(access.size_bytes));
-      flat[at++] = access.has_command ? Bytes(env, access.command) : env.Null();
+    Napi::Float64Array figures = Napi::Float64Array::New(env, batch_.accesses.size() * kAccessFigures);
+    double* figure = figures.Data();
+    for (const FileAccess& access : batch_.accesses) {
+      *figure++ = static_cast<double>(access.path_bytes);
+      *figure++ = static_cast<double>(access.command_bytes);
+      *figure++ = access.kinds;
+      *figure++ = access.pid;
+      *figure++ = static_cast<double>(access.read_microseconds);
+      *figure++ = static_cast<double>(access.size_bytes);
     }
-    return flat;
+    Napi::Array result = Napi::Array::New(env, 2);
+    result[0u] = Bytes(env, batch_.names);
+    result[1u] = figures;
+    return result;
   }
 
-  static constexpr uint32_t kAccessElements = 6;
+  static constexpr size_t kAccessFigures = 6;
 
   static Napi::Value Bytes(Napi::Env env, const std::string& bytes) {
     return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
@@ -126,12 +128,12 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
       poll_ = poll.release();
     }
     poll_->callback = Napi::Persistent(info[0].As<Napi::Function>());
+    if (uv_is_active(reinterpret_cast<uv_handle_t*>(&poll_->handle))) return;
     const int error = uv_poll_start(&poll_->handle, UV_READABLE, Readable);
     if (error != 0) throw ErrnoError(env, "uv_poll_start", -error);
   }
 
   static void Readable(uv_poll_t* handle, int, int) {
-    uv_poll_stop(handle);
     Poll* poll = static_cast<Poll*>(handle->data);
     const Napi::Env env = poll->callback.Env();
     const Napi::HandleScope scope(env);
@@ -142,6 +144,9 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     } catch (const Napi::Error& error) {
       napi_fatal_exception(env, error.Value());
     }
+    // Who has asked for more by now is spared a stop and a start, which are system calls each.
+    uv_handle_t* any_handle = reinterpret_cast<uv_handle_t*>(handle);
+    if (poll->callback.IsEmpty() && !uv_is_closing(any_handle)) uv_poll_stop(handle);
   }
 
   void ForgetSeen(const Napi::CallbackInfo& info) {
@@ -181,6 +186,8 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
   }
 
   std::unique_ptr<FanotifyReader> reader_;
+  // Kept for its memory.
+  AccessBatch batch_;
   Poll* poll_ = nullptr;
 };
 

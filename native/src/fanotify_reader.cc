@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
+#include <string_view>
 
 // Newer than the headers of Debian 12.
 #ifndef FAN_REPORT_FD_ERROR
@@ -28,7 +30,8 @@ constexpr unsigned kGroupFlags =
     FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
 constexpr unsigned kEventFileFlags = O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME;
 
-constexpr size_t kBufferBytesMax = 64 * 1024;
+// So many events at once: enough that what is done per read costs little, few enough that others work meanwhile.
+constexpr size_t kBufferBytesMax = 1024 * EventBuffer::kMetadataBytes;
 // Left to the rest of the process while a buffer's worth of event descriptors is open.
 constexpr size_t kSpareDescriptors = 32;
 // The kernel gives at most PATH_MAX today; the protocol allows this much.
@@ -58,6 +61,40 @@ uint8_t KindsOf(uint64_t mask) {
   if (mask & FAN_ACCESS) kinds |= kKindRead;
   return kinds;
 }
+
+uint64_t NowMicroseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+// Closes the descriptors of a read's events at its end. The kernel has numbered them one after the other, but for what
+// was in use: a run of numbers that are all ours is closed by one call (Linux 5.9).
+class EventDescriptors {
+ public:
+  ~EventDescriptors() { CloseRun(); }
+
+  void Add(int file) {
+    if (file != last_ + 1) {
+      CloseRun();
+      first_ = file;
+    }
+    last_ = file;
+  }
+
+ private:
+  // By number, since the wrapper came with glibc 2.34; the same on every architecture.
+  static constexpr long kCloseRange = 436;
+
+  void CloseRun() {
+    if (first_ < 0) return;
+    if (last_ > first_ && syscall(kCloseRange, first_, last_, 0) == 0) return;
+    for (int file = first_; file <= last_; file++) close(file);
+  }
+
+  int first_ = -1;
+  int last_ = -2;
+};
 
 }  // namespace
 
@@ -94,7 +131,7 @@ void FanotifyReader::MarkAt(MarkKind kind, int directory, const std::string& pat
 
 void FanotifyReader::UseRoot(UniqueFd root) {
   root_ = std::move(root);
-  if (!ReadLink(root_.get(), &root_path_)) root_path_.clear();
+  root_path_.assign(path_buffer_.data(), ReadLink(root_.get()));
   if (root_path_ == "/") root_path_.clear();
 }
 
@@ -126,7 +163,7 @@ void FanotifyReader::MarkMountAt(const std::string& path, bool reads) {
     throw SystemError{"fanotify_mark", errno};
 }
 
-bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
+bool FanotifyReader::Read(AccessBatch* batch) {
   ssize_t size;
   do {
     size = read(group_.get(), buffer_.data(), buffer_.size());
@@ -140,32 +177,35 @@ bool FanotifyReader::Read(std::vector<FileAccess>* accesses) {
   }
   if (size < 0) throw SystemError{"read", errno};
 
+  const uint64_t now_microseconds = NowMicroseconds();
   commands_.clear();
+  EventDescriptors descriptors;
   EventBuffer events(buffer_.data(), static_cast<size_t>(size));
   RawEvent event;
   EventBufferStatus status;
-  while ((status = events.Next(&event)) == EventBufferStatus::kEvent) Take(event, accesses);
+  while ((status = events.Next(&event)) == EventBufferStatus::kEvent) {
+    if (event.fd >= 0) descriptors.Add(event.fd);
+    Take(event, now_microseconds, batch);
+  }
   if (status != EventBufferStatus::kEnd) throw SystemError{"read", EPROTO};
   return true;
 }
 
-void FanotifyReader::Take(const RawEvent& event, std::vector<FileAccess>* accesses) {
+void FanotifyReader::Take(const RawEvent& event, uint64_t now_microseconds, AccessBatch* batch) {
   counters_.read++;
   if (event.mask & FAN_Q_OVERFLOW) {
     counters_.overflows++;
   } else if (event.fd < 0) {
     counters_.descriptor_errors++;
-  } else {
-    const UniqueFd file(event.fd);
+  } else if (event.pid == own_pid_) {
     // Before anything else: our own look at a file must not make it one that the workload has seen.
-    if (event.pid == own_pid_)
-      counters_.ignored_own++;
-    else
-      TakeFile(event, accesses);
+    counters_.ignored_own++;
+  } else {
+    TakeFile(event, now_microseconds, batch);
   }
 }
 
-void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* accesses) {
+void FanotifyReader::TakeFile(const RawEvent& event, uint64_t now_microseconds, AccessBatch* batch) {
   struct stat status;
   if (fstat(event.fd, &status) != 0) {
     counters_.unresolved++;
@@ -175,31 +215,32 @@ void FanotifyReader::TakeFile(const RawEvent& event, std::vector<FileAccess>* ac
     counters_.merged++;
     return;
   }
-  uint8_t& seen = seen_[FileId{status.st_dev, status.st_ino}];
-  const uint8_t kinds = KindsOf(event.mask) & ~seen;
-  if (kinds == 0) {
+  Seen& seen = seen_[FileId{status.st_dev, status.st_ino}];
+  const uint8_t kinds = KindsOf(event.mask);
+  const uint8_t new_kinds = kinds & ~seen.kinds;
+  if (new_kinds == 0) {
     counters_.merged++;
+    // Most files are opened once: only one that is opened again is worth a mark.
+    if (kinds & ~seen.ignored) Ignore(event.fd, event.mask & (kEvents | FAN_ACCESS));
+    seen.ignored |= kinds;
     return;
   }
-  FileAccess access;
-  if (!ReadLink(event.fd, &access.path)) {
+  size_t path_bytes = ReadLink(event.fd);
+  if (path_bytes == 0) {
     counters_.unresolved++;
     return;
   }
-  if (IsRemoved(status, access.path)) {
+  if (IsRemoved(status, path_bytes)) {
     counters_.deleted++;
-    access.path.resize(access.path.size() - kDeletedSuffixBytes);
+    path_bytes -= kDeletedSuffixBytes;
   }
-  seen |= kinds;
-  Ignore(event.fd, event.mask & (kEvents | FAN_ACCESS));
+  seen.kinds |= new_kinds;
 
-  const std::string* command = CommandOf(event.pid);
-  access.kinds = kinds;
-  access.pid = event.pid;
-  access.size_bytes = static_cast<uint64_t>(status.st_size);
-  access.has_command = command != nullptr;
-  if (command) access.command = *command;
-  accesses->push_back(std::move(access));
+  batch->names.append(path_buffer_.data(), path_bytes);
+  const std::string& command = CommandOf(event.pid);
+  batch->names.append(command);
+  batch->accesses.push_back(FileAccess{path_bytes, command.size(), new_kinds, event.pid,
+                                       static_cast<uint64_t>(status.st_size), now_microseconds});
 }
 
 // Spares the workload further events of this file. Only the bits that have come: an exec or a read after an open must
@@ -213,31 +254,30 @@ void FanotifyReader::Ignore(int file, uint64_t mask) {
   fanotify_mark(group_.get(), survive | FAN_MARK_IGNORED_MASK, mask, file, nullptr);
 }
 
-// The name that the kernel has for a descriptor of ours, as bytes.
-bool FanotifyReader::ReadLink(int file, std::string* path) {
+// Puts the name that the kernel has for a descriptor of ours, as bytes, into path_buffer_. Returns its size, or 0.
+size_t FanotifyReader::ReadLink(int file) {
   char number[16];
   snprintf(number, sizeof number, "%d", file);
   const ssize_t size = readlinkat(own_descriptors_.get(), number, path_buffer_.data(), path_buffer_.size());
-  if (size <= 0 || static_cast<size_t>(size) == path_buffer_.size()) return false;
-  path->assign(path_buffer_.data(), static_cast<size_t>(size));
-  return true;
+  return size <= 0 || static_cast<size_t>(size) == path_buffer_.size() ? 0 : static_cast<size_t>(size);
 }
 
 // The kernel puts a suffix to the name of a file that was removed; but a file may also be called so. The link count
 // tells nothing: a removed file of a lower layer keeps it. So: is the file there by that name?
-bool FanotifyReader::IsRemoved(const struct stat& file, const std::string& path) const {
+bool FanotifyReader::IsRemoved(const struct stat& file, size_t path_bytes) const {
+  const std::string_view path(path_buffer_.data(), path_bytes);
   if (path.size() <= kDeletedSuffixBytes) return false;
-  if (path.compare(path.size() - kDeletedSuffixBytes, kDeletedSuffixBytes, kDeletedSuffix) != 0) return false;
+  if (path.substr(path.size() - kDeletedSuffixBytes) != kDeletedSuffix) return false;
   // As seen through the host's mount, the path begins with the mount point; inside the container it does not.
-  const bool from_mount_point = path.compare(0, root_path_.size() + 1, root_path_ + "/") == 0;
-  const std::string inside = path.substr(from_mount_point ? root_path_.size() + 1 : 1);
+  const bool from_mount_point = path.substr(0, root_path_.size() + 1) == root_path_ + "/";
+  const std::string inside(path.substr(from_mount_point ? root_path_.size() + 1 : 1));
   struct stat named;
   if (fstatat(root_.get(), inside.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) return true;
   return named.st_dev != file.st_dev || named.st_ino != file.st_ino;
 }
 
 // What /proc/<pid>/comm says now, or nothing when the process has ended.
-const std::string* FanotifyReader::CommandOf(pid_t pid) {
+const std::string& FanotifyReader::CommandOf(pid_t pid) {
   const auto [entry, is_new] = commands_.try_emplace(pid);
   std::string& command = entry->second;
   if (is_new) {
@@ -247,7 +287,7 @@ const std::string* FanotifyReader::CommandOf(pid_t pid) {
     const ssize_t size = file.valid() ? read(file.get(), text, sizeof text) : -1;
     if (size > 0) command.assign(text, static_cast<size_t>(size) - (text[size - 1] == '\n' ? 1 : 0));
   }
-  return command.empty() ? nullptr : &command;
+  return command;
 }
 
 void FanotifyReader::ForgetSeen() {

@@ -25,12 +25,24 @@ enum class MarkKind { kFilesystem, kMount };
 enum : uint8_t { kKindOpen = 1, kKindExec = 2, kKindRead = 4 };
 
 struct FileAccess {
-  std::string path;
-  uint8_t kinds;  // only those not told before
+  size_t path_bytes;
+  size_t command_bytes;  // 0: the process had ended
+  uint8_t kinds;         // only those not told before
   pid_t pid;
   uint64_t size_bytes;
-  bool has_command;
-  std::string command;
+  uint64_t read_microseconds;  // CLOCK_MONOTONIC
+};
+
+// Files in order of their first access. Their names lie one after the other: path, command, path, command, ...
+struct AccessBatch {
+  std::string names;
+  std::vector<FileAccess> accesses;
+
+  bool empty() const { return accesses.empty(); }
+  void Clear() {
+    names.clear();
+    accesses.clear();
+  }
 };
 
 // Names and meanings: shared/messages.ts, Counters.
@@ -64,7 +76,7 @@ class FanotifyReader {
 
   // One read(2), which takes as many events as the free descriptors allow. Appends the files that are new.
   // Returns false when no event was waiting. Throws SystemError.
-  bool Read(std::vector<FileAccess>* accesses);
+  bool Read(AccessBatch* batch);
 
   // Every file counts as new again; the mark stays.
   void ForgetSeen();
@@ -86,16 +98,20 @@ class FanotifyReader {
       return static_cast<size_t>((id.inode ^ (id.device << 32)) * 0x9e3779b97f4a7c15ull);
     }
   };
+  struct Seen {
+    uint8_t kinds;    // told
+    uint8_t ignored;  // no longer reported by the kernel
+  };
 
   void UseRoot(UniqueFd root);
   void MarkAt(MarkKind kind, int directory, const std::string& path, bool reads);
   size_t BufferBytes() const;
-  void Take(const RawEvent& event, std::vector<FileAccess>* accesses);
-  void TakeFile(const RawEvent& event, std::vector<FileAccess>* accesses);
+  void Take(const RawEvent& event, uint64_t now_microseconds, AccessBatch* batch);
+  void TakeFile(const RawEvent& event, uint64_t now_microseconds, AccessBatch* batch);
   void Ignore(int file, uint64_t mask);
-  bool ReadLink(int file, std::string* path);
-  bool IsRemoved(const struct stat& file, const std::string& path) const;
-  const std::string* CommandOf(pid_t pid);
+  size_t ReadLink(int file);
+  bool IsRemoved(const struct stat& file, size_t path_bytes) const;
+  const std::string& CommandOf(pid_t pid);
 
   UniqueFd group_;
   UniqueFd proc_;
@@ -109,7 +125,7 @@ class FanotifyReader {
   bool old_ignore_flag_ = false;
   std::vector<uint8_t> buffer_;
   std::vector<char> path_buffer_;
-  std::unordered_map<FileId, uint8_t, FileIdHash> seen_;
+  std::unordered_map<FileId, Seen, FileIdHash> seen_;
   // Of one read only: a pid keeps its command name no longer than until its next exec. Empty: it has ended.
   std::unordered_map<pid_t, std::string> commands_;
   ReaderCounters counters_;

@@ -1,5 +1,5 @@
 /** What was read so far: each file once, in order of first access. */
-import type { FileAccess } from '../../native/fanotify.ts'
+import type { FileAccess } from '../../native/access-batch.ts'
 import { KIND } from '../../shared/messages.ts'
 import type { PathFilter } from './path-filter.ts'
 
@@ -33,7 +33,7 @@ export class SeenFiles {
   }
 
   /** @returns those that pass the filter, in order */
-  add(accesses: readonly FileAccess[]): SeenAccess[] {
+  add(accesses: Iterable<FileAccess>): SeenAccess[] {
     const added: SeenAccess[] = []
     for (const access of accesses) {
       const path = this.#inside(access.path)

@@ -5,7 +5,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { FileAccess, MarkEvents } from '../../native/fanotify.ts'
+import type { AccessBatch, FileAccess } from '../../native/access-batch.ts'
+import type { MarkEvents } from '../../native/fanotify.ts'
 import { NativeError } from '../../native/system-error.ts'
 import { type FileWatch, Session } from '../../notifier/session.ts'
 import { Connection } from '../../shared/connection.ts'
@@ -15,6 +16,7 @@ import {
   type FromNotifier,
   type FromOptimizer,
 } from '../../shared/messages.ts'
+import { accessBatch } from '../helpers/access-batch.ts'
 import { OPTIMIZER_HELLO } from '../helpers/protocol-client.ts'
 
 /** A kernel that we feed. Each element of `queue` is what one read returns. */
@@ -40,8 +42,9 @@ class FakeWatch implements FileWatch {
   markMountOfRoot(pid: number, { reads }: MarkEvents): void {
     this.done.push(`mark root of ${pid}${reads ? ' reads' : ''}`)
   }
-  read(): FileAccess[] | null {
-    return this.queue.shift() ?? null
+  read(): AccessBatch | null {
+    const accesses = this.queue.shift()
+    return accesses === undefined ? null : accessBatch(accesses)
   }
   onceReadable(callback: () => void): void {
     this.#onReadable = callback

@@ -202,7 +202,7 @@ describe('what a mark that asks for reads tells', { skip: skipWithoutFanotify() 
     assert.deepEqual([counters.overflows, counters.descriptorErrors, counters.unresolved], [0, 0, 0])
   })
 
-  it('costs nothing more for a file that was told as opened and read', async () => {
+  it('costs nothing more for a file that came again after it was told as opened and read', async () => {
     const overlay = new Overlay([
       Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`many/${n}`, 'x'])),
     ])
@@ -212,10 +212,11 @@ describe('what a mark that asks for reads tells', { skip: skipWithoutFanotify() 
     try {
       await notifier.mark({ kind: 'filesystem', path: Buffer.from(overlay.merged), reason: 'test', reads })
       assert.equal(await probe.line(), 'ready')
-      // What was read before the mark stood is read again now, once.
-      const other = new RunningProbe([...burst, 'ready'], overlay.merged)
-      assert.equal(await other.line(), 'ready')
-      await other.end()
+      // What was read before the mark stood is read again now: once to be told, once more to be ignored.
+      for (const verbs of [burst, burst]) {
+        runProbe(verbs, overlay.merged)
+        await notifier.flush()
+      }
       const before = await notifier.flush()
       probe.say('go on')
       assert.equal(await probe.line(), 'ready')
