@@ -20,6 +20,7 @@
         'src/network.cc',
         'src/overlay.cc',
         'src/signals.cc',
+        'src/memory.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # A thread that is terminated takes no exception any more: without the last one, throwing there ends the process.

@@ -1,6 +1,7 @@
 /** Entry of `optimizer`: command line to command, errors to one sentence and an exit code. */
 import { hideBin } from 'yargs/helpers'
 import { CodedError, EXIT, InterruptedError, messageOf } from '../shared/errors.ts'
+import { collectEarly } from './collection.ts'
 import { commandLine } from './command-line.ts'
 import type { Arguments } from './commands/command.ts'
 import { versionText } from './commands/version.ts'
@@ -72,6 +73,7 @@ function report(error: unknown): number {
   return error.exitCode
 }
 
+collectEarly()
 process.exitCode = await main(hideBin(process.argv))
 // A pending handle (a stuck socket, say) must not keep a finished command alive.
 process.exit()

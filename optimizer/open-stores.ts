@@ -14,6 +14,8 @@ import { type Run, withRun } from './workload/run.ts'
 export interface ContainerdPlace {
   address: string
   namespace: string
+  /** Read blobs from its files where these are on this machine. */
+  directReads: boolean
 }
 
 export interface OpenStores {
@@ -36,7 +38,7 @@ export async function withSource<T>(
     const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForReading(path)
     return await usingFiles(opened, location, body)
   }
-  const containerd = await Containerd.connect(place.address, place.namespace)
+  const containerd = await Containerd.connect(place.address, place.namespace, place)
   try {
     // Nothing is written: no ingest ever bears this name.
     return await body(containerdStores(containerd, location, 'read'))
@@ -68,7 +70,7 @@ export async function withContainerdRun<T>(
   log: Log,
   body: (run: Run) => Promise<T>,
 ): Promise<T> {
-  const containerd = await Containerd.connect(place.address, place.namespace)
+  const containerd = await Containerd.connect(place.address, place.namespace, place)
   try {
     const { version } = packageVersion()
     return await withRun({ containerd, version, snapshotter, log }, body)

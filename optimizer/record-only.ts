@@ -6,6 +6,7 @@ import type { Digest } from './image/digest.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
 import { indexLayers } from './open-layers.ts'
+import type { ContainerdPlace } from './open-stores.ts'
 import { recordImage } from './record-image.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
@@ -22,7 +23,7 @@ import { requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface RecordRequest {
   source: string
-  containerd: { address: string; namespace: string }
+  containerd: ContainerdPlace
   platform: Platform
   workload: WorkloadOptions
   recording: RecordingOptions
@@ -53,7 +54,8 @@ export async function recordOnly(
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   requirePrivilege()
   requireWorkloadPlatform(request.platform)
-  const containerd = await Containerd.connect(request.containerd.address, request.containerd.namespace)
+  const { address, namespace, directReads } = request.containerd
+  const containerd = await Containerd.connect(address, namespace, { directReads })
   try {
     const { version } = packageVersion()
     const { snapshotter } = request.workload

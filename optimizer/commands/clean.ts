@@ -8,8 +8,8 @@ import { type CleanReport, clean } from '../workload/clean.ts'
 import { requirePrivilege } from '../workload/privilege.ts'
 import type { Arguments, Command, CommandContext } from './command.ts'
 import {
-  addContainerdOptions,
   addOutputOptions,
+  addSocketOptions,
   containerdOptions,
   repeated,
   SNAPSHOTTER_DEFAULT,
@@ -21,7 +21,7 @@ const SCHEMA_VERSION = 1
 export const cleanCommand: Command = {
   usage: 'clean [place..]',
   describe: 'Remove what a killed run left: only what carries our labels and whose run is dead',
-  builder: (yargs) => addOutputOptions(addContainerdOptions(addOwnOptions(yargs))),
+  builder: (yargs) => addOutputOptions(addSocketOptions(addOwnOptions(yargs))),
 
   async run(argv, context) {
     const { console } = context

@@ -17,9 +17,11 @@ export interface ContainerdOptions {
   /** Path of containerd's socket. */
   address: string
   namespace: string
+  /** Read blobs from its files where these are on this machine. */
+  directReads: boolean
 }
 
-export function addContainerdOptions(yargs: Argv): Argv {
+export function addSocketOptions(yargs: Argv): Argv {
   return yargs
     .option('address', {
       alias: 'a',
@@ -35,6 +37,17 @@ export function addContainerdOptions(yargs: Argv): Argv {
       describe: "containerd's namespace, else $CONTAINERD_NAMESPACE",
       defaultDescription: NAMESPACE_DEFAULT,
     })
+}
+
+/** Of commands that read blobs. */
+export function addContainerdOptions(yargs: Argv): Argv {
+  return addSocketOptions(yargs).option('direct-reads', {
+    group: 'containerd:',
+    type: 'boolean',
+    default: true,
+    describe:
+      "read blobs from containerd's own files where these are on this machine, not through the daemon",
+  })
 }
 
 export function addOutputOptions(yargs: Argv): Argv {
@@ -81,7 +94,11 @@ export function containerdOptions(argv: Arguments): ContainerdOptions {
   if (!/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/.test(namespace)) {
     throw invalidOption('namespace', namespace, 'write letters and digits, joined by single ".", "_" or "-"')
   }
-  return { address: address.replace(/^unix:(?:\/\/)?/, ''), namespace }
+  return {
+    address: address.replace(/^unix:(?:\/\/)?/, ''),
+    namespace,
+    directReads: argv['direct-reads'] !== false,
+  }
 }
 
 export function platformOption(argv: Arguments): Platform {

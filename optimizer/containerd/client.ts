@@ -5,6 +5,7 @@ import { Content } from './content.ts'
 import { Diff } from './diff.ts'
 import { VersionService } from './generated/version.ts'
 import { Images } from './images.ts'
+import { Introspection } from './introspection.ts'
 import { Leases } from './leases.ts'
 import { Snapshots } from './snapshots.ts'
 import { Tasks } from './tasks.ts'
@@ -15,25 +16,30 @@ export class Containerd {
   readonly namespace: string
   /** containerd's own version. */
   readonly version: string
+  /** Whether blobs may be read from its files where these are on this machine. */
+  readonly directReads: boolean
   readonly content: Content
   readonly images: Images
   readonly leases: Leases
   readonly containers: Containers
   readonly tasks: Tasks
   readonly diff: Diff
+  readonly introspection: Introspection
   readonly #connection: Connection
 
-  private constructor(connection: Connection, version: string) {
+  private constructor(connection: Connection, version: string, directReads: boolean) {
     this.#connection = connection
     this.address = connection.address
     this.namespace = connection.namespace
     this.version = version
+    this.directReads = directReads
     this.content = new Content(connection)
     this.images = new Images(connection)
     this.leases = new Leases(connection)
     this.containers = new Containers(connection)
     this.tasks = new Tasks(connection)
     this.diff = new Diff(connection)
+    this.introspection = new Introspection(connection)
   }
 
   /**
@@ -41,11 +47,15 @@ export class Containerd {
    * @throws {ContainerdUnavailableError} when nothing answers there
    * @throws {UsageError} NAMESPACE_INVALID
    */
-  static async connect(address: string, namespace: string): Promise<Containerd> {
+  static async connect(
+    address: string,
+    namespace: string,
+    options: { directReads?: boolean } = {},
+  ): Promise<Containerd> {
     const connection = Connection.open(address, namespace)
     try {
       const { version } = await connection.unary(VersionService.version, {}, { what: 'the version' })
-      return new Containerd(connection, version)
+      return new Containerd(connection, version, options.directReads ?? true)
     } catch (error) {
       connection.close()
       throw error
@@ -54,7 +64,7 @@ export class Containerd {
 
   /** The same channel; what is created through it belongs to the lease. */
   underLease(leaseId: string): Containerd {
-    return new Containerd(this.#connection.underLease(leaseId), this.version)
+    return new Containerd(this.#connection.underLease(leaseId), this.version, this.directReads)
   }
 
   snapshots(snapshotter: string): Snapshots {

@@ -1,20 +1,30 @@
 /** Service Content: blobs by digest, and ingests, the blobs that are being written. */
 import type { ClientDuplexStream } from '@grpc/grpc-js'
+import { releaseMemory } from '../../native/memory.ts'
 import type { Digest } from '../image/digest.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Method } from './connection.ts'
 import { AlreadyExistsError, ifFound, toCodedError } from './errors.ts'
 import {
   ContentService,
   type Info,
   WriteAction,
-  type WriteContentRequest,
+  WriteContentRequest,
   type WriteContentResponse,
 } from './generated/content.ts'
 
 /** containerd refuses messages above 16 MiB; larger ones than this gain nothing. */
 const MESSAGE_BYTES = 1024 * 1024
 /** Bytes on their way without an acknowledgement. */
-const WINDOW_BYTES = 4 * MESSAGE_BYTES
+const WINDOW_BYTES = 2 * MESSAGE_BYTES
+
+/**
+ * Requests are encoded when they are written, which copies their bytes: as objects they would wait in the channel's
+ * queue while the caller fills their memory anew.
+ */
+const ENCODED_WRITE: Method<Buffer, WriteContentResponse> = {
+  ...ContentService.write,
+  requestSerialize: (encoded) => encoded,
+}
 
 export interface ContentInfo {
   digest: Digest
@@ -92,7 +102,7 @@ export class Ingest {
   readonly #content: Content
   readonly #connection: Connection
   readonly #ref: string
-  readonly #call: ClientDuplexStream<WriteContentRequest, WriteContentResponse>
+  readonly #call: ClientDuplexStream<Buffer, WriteContentResponse>
   #sentBytes = 0
   #acknowledgedBytes = 0
   #committed = false
@@ -104,7 +114,7 @@ export class Ingest {
     this.#content = content
     this.#connection = connection
     this.#ref = ref
-    this.#call = connection.duplex(ContentService.write)
+    this.#call = connection.duplex(ENCODED_WRITE)
     this.#call.on('data', (response: WriteContentResponse) => {
       this.#acknowledgedBytes = Number(response.offset)
       this.#committed ||= response.action === WriteAction.COMMIT
@@ -117,10 +127,13 @@ export class Ingest {
   /** Resolves when few enough bytes are on their way; the memory is the caller's again then. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length; start += MESSAGE_BYTES) {
-      // A copy: a message waits in the channel's queue, as an object, while the caller fills its memory anew.
-      const piece = Buffer.from(bytes.subarray(start, start + MESSAGE_BYTES))
-      this.#send(WriteAction.WRITE, { data: piece })
-      this.#sentBytes += piece.length
+      const data = Buffer.from(
+        bytes.buffer,
+        bytes.byteOffset + start,
+        Math.min(MESSAGE_BYTES, bytes.length - start),
+      )
+      this.#send(WriteAction.WRITE, { data })
+      this.#sentBytes += data.length
       await this.#until(() => this.#sentBytes - this.#acknowledgedBytes <= WINDOW_BYTES)
     }
   }
@@ -146,7 +159,7 @@ export class Ingest {
 
   #send(action: WriteAction, fields: Partial<WriteContentRequest>): void {
     if (this.#failure !== undefined) throw this.#failure
-    this.#call.write({
+    const request: WriteContentRequest = {
       action,
       ref: this.#ref,
       total: 0n,
@@ -155,7 +168,11 @@ export class Ingest {
       data: Buffer.alloc(0),
       labels: {},
       ...fields,
-    })
+    }
+    const { buffer, byteOffset, byteLength } = WriteContentRequest.encode(request).finish()
+    const encoded = Buffer.from(buffer, byteOffset, byteLength)
+    // Its bytes are in the channel's own message then, or are not sent at all.
+    this.#call.write(encoded, () => releaseMemory(encoded))
   }
 
   async #until(reached: () => boolean): Promise<void> {

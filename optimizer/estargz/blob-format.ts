@@ -74,7 +74,7 @@ export interface BlobEnd {
   annotations: Record<string, string>
 }
 
-/** Where a blob ends so far. */
+/** Where a blob ends so far. The memory of large parts is taken: they are empty afterwards. */
 export interface BlobOutput {
   /** Bytes of the blob. */
   readonly offset: number

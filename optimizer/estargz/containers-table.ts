@@ -113,10 +113,11 @@ export class ContainersTable implements BlobTable {
     const tarSplit = this.#isExact ? this.#tarSplit.end() : undefined
     const fields: Record<string, string> =
       tarSplit === undefined ? {} : { tarSplitDigest: digestOf(tarSplit.compressed) }
-    const json = Buffer.concat(this.#toc.end(fields))
-    const compressed = await output.compressed([json], this.#codec)
+    const json = this.#toc.end(fields)
+    const jsonBytes = json.reduce((sum, piece) => sum + piece.length, 0)
+    const compressed = await output.compressed(json, this.#codec)
     const compressedTocDigest = digestOf(compressed)
-    const toc = await emitFrame(output, compressed, json.length)
+    const toc = await emitFrame(output, compressed, jsonBytes)
     const frames =
       tarSplit === undefined
         ? { toc }

@@ -96,9 +96,10 @@ class EstargzTable implements BlobTable {
   /** What would be the last member is a blob of its own. */
   async #apart(json: Buffer[], output: BlobOutput): Promise<Pick<BlobEnd, 'tocOffset' | 'externalToc'>> {
     const tar = tocMember(json)
+    const diffId = digestOfParts(tar)
     const bytes = await output.compressed(tar, this.#codec)
     await output.raw(encodeExternalTocFooter())
-    return { tocOffset: null, externalToc: { bytes, diffId: digestOfParts(tar) } }
+    return { tocOffset: null, externalToc: { bytes, diffId } }
   }
 }
 

@@ -3,6 +3,7 @@
  * Three things go on at once: batches are filled from the spool, compressed by threads, and written in order.
  */
 import { createHash, type Hash } from 'node:crypto'
+import { releaseMemory } from '../../native/memory.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { type Batch, batches } from './batches.ts'
@@ -267,6 +268,7 @@ class BlobWriting {
       for (const part of parts) {
         buffers.input.set(part, filled)
         filled += part.length
+        releaseMemory(part)
       }
       const compressed = await this.#pool.compress(buffers, {
         codec,

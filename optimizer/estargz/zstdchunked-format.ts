@@ -6,7 +6,7 @@
  */
 import { compressionEngine, requireCompressionLevel } from '../../native/compression.ts'
 import { MEDIA_TYPE } from '../image/descriptor.ts'
-import { digestOf } from '../image/digest.ts'
+import { DigestCounter, digestOf } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import type { BlobEnd, BlobFormat, BlobOutput, BlobTable, WrittenChunk } from './blob-format.ts'
 import type { Codec } from './codec.ts'
@@ -67,11 +67,13 @@ class StargzTable implements BlobTable {
 
   async end(output: BlobOutput): Promise<BlobEnd> {
     await output.member([END_OF_ARCHIVE], this.#codec)
-    const json = Buffer.concat(this.#toc.end())
-    const compressed = await output.compressed([json], this.#codec)
-    const toc = await emitFrame(output, compressed, json.length)
+    const json = this.#toc.end()
+    const counter = new DigestCounter()
+    for (const piece of json) counter.update(piece)
+    const [tocDigest, jsonBytes] = [counter.digest(), counter.sizeBytes]
+    const compressed = await output.compressed(json, this.#codec)
+    const toc = await emitFrame(output, compressed, jsonBytes)
     await emitFooter(output, { dialect: 'stargz', toc })
-    const tocDigest = digestOf(json)
     return {
       tocDigest,
       tocOffset: toc.offset,

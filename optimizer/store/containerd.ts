@@ -4,7 +4,9 @@ import type { Containerd } from '../containerd/client.ts'
 import type { Ingest } from '../containerd/content.ts'
 import { AlreadyExistsError } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
+import { readPieces } from './blob-file.ts'
 import { findAsDocker } from './find.ts'
+import { LocalBlobs } from './local-blobs.ts'
 import type { BlobInfo, BlobWriter, ContentStore, ImageStore, StoredImage } from './store.ts'
 
 /** How often create and update are tried in turn while others create and delete the same name. */
@@ -13,6 +15,7 @@ const PUT_ATTEMPTS = 5
 export class ContainerdContentStore implements ContentStore {
   readonly #containerd: Containerd
   readonly #runId: string
+  readonly #local: LocalBlobs | null
 
   /**
    * @param containerd under a lease: what is written belongs to it
@@ -21,17 +24,31 @@ export class ContainerdContentStore implements ContentStore {
   constructor(containerd: Containerd, runId: string) {
     this.#containerd = containerd
     this.#runId = runId
+    this.#local = containerd.directReads ? new LocalBlobs(containerd) : null
   }
 
   async info(digest: Digest): Promise<BlobInfo> {
     return await this.#containerd.content.info(digest)
   }
 
-  read(digest: Digest, range: { offsetBytes?: number; lengthBytes?: number } = {}): AsyncIterable<Buffer> {
-    return this.#containerd.content.read(digest, {
-      offsetBytes: range.offsetBytes ?? 0,
-      lengthBytes: range.lengthBytes,
-    })
+  async *read(
+    digest: Digest,
+    range: { offsetBytes?: number; lengthBytes?: number } = {},
+  ): AsyncIterable<Buffer> {
+    const { offsetBytes = 0, lengthBytes } = range
+    const { content } = this.#containerd
+    const sizeBytes = this.#local === null ? 0 : (await content.info(digest)).sizeBytes
+    const file = await this.#local?.open(digest, sizeBytes)
+    if (file === undefined) {
+      yield* content.read(digest, { offsetBytes, lengthBytes })
+      return
+    }
+    try {
+      const start = Math.min(offsetBytes, sizeBytes)
+      yield* readPieces(file, start, Math.min(sizeBytes, start + (lengthBytes ?? sizeBytes)))
+    } finally {
+      await file.close()
+    }
   }
 
   async writer(ref: string): Promise<BlobWriter> {

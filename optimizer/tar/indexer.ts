@@ -73,6 +73,16 @@ type State =
 
 const HEADER_NEXT: State = { kind: 'header' }
 
+/**
+ * Memory of its own: what is copied the usual way shares slabs with the names around it, which stay as long as the
+ * entries, and would keep these blocks as long.
+ */
+function ownCopy(block: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(block.length)
+  block.copy(copy)
+  return copy
+}
+
 function nothingPending(): Pending {
   return { records: [], longName: undefined, longLink: undefined, start: undefined, blocks: [], split: false }
 }
@@ -194,7 +204,7 @@ export class TarIndexer {
 
   #keepBlock(block: Buffer, offset: number): void {
     this.#pending.start ??= offset
-    this.#pending.blocks.push(Buffer.from(block))
+    this.#pending.blocks.push(ownCopy(block))
   }
 
   #beginExtension(flag: string, sizeBytes: number, offset: number): void {

@@ -1,4 +1,5 @@
 /** A layer's blob, read once: checked against its digests, indexed, and kept uncompressed where somebody asks for that. */
+import { releaseMemory } from '../../native/memory.ts'
 import { isZstd } from '../../native/zstd.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
@@ -87,11 +88,17 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
   const indexer = new TarIndexer()
   const uncompressed = new DigestCounter()
   try {
-    for await (const piece of decompressed(blob, source.gzipHelper)) {
+    const { pieces, isOwn } = await decompressed(blob, source.gzipHelper)
+    for await (const piece of pieces) {
       source.signal?.throwIfAborted()
-      const written = spool?.append(piece)
+      let uses = 2
+      const used = () => {
+        if (--uses === 0 && isOwn) releaseMemory(piece)
+      }
+      const written = spool === null ? used() : spool.append(piece, used)
       uncompressed.update(piece)
       indexer.push(piece)
+      used()
       await written
     }
     indexer.end()
@@ -132,11 +139,17 @@ function checkOf(error: unknown): LayerCheck | undefined {
   return error instanceof TarFormatError ? 'tar' : undefined
 }
 
-async function* decompressed(blob: CheckedBlob, helper: GzipHelper | undefined): AsyncGenerator<Buffer> {
+/** `isOwn`: the pieces' memory is nobody else's, and may be released in their order. */
+async function decompressed(
+  blob: CheckedBlob,
+  helper: GzipHelper | undefined,
+): Promise<{ pieces: AsyncIterable<Buffer>; isOwn: boolean }> {
   const head = await blob.peek(4)
-  if (isGzip(head)) yield* helper === undefined ? gunzip(blob) : gunzipBy(helper, blob)
-  else if (isZstd(head)) yield* unzstd(blob)
-  else yield* blob
+  if (isGzip(head))
+    return helper === undefined
+      ? { pieces: gunzip(blob), isOwn: true }
+      : { pieces: gunzipBy(helper, blob), isOwn: false }
+  return isZstd(head) ? { pieces: unzstd(blob), isOwn: true } : { pieces: blob, isOwn: false }
 }
 
 /** Counts and hashes what passes. Iterating can stop and go on: the position is the blob's, not the loop's. */

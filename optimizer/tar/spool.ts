@@ -39,12 +39,16 @@ export class Spool {
     }
   }
 
-  /** Resolves when the bytes before these are written: one write is always under way. @throws {SpoolError} */
-  async append(bytes: Buffer): Promise<void> {
+  /**
+   * Resolves when the bytes before these are written: one write is always under way.
+   * @param written told when these are, or never will be
+   * @throws {SpoolError}
+   */
+  async append(bytes: Buffer, written: () => void = () => {}): Promise<void> {
     await this.#pending
     const position = this.sizeBytes
     this.sizeBytes += bytes.length
-    this.#pending = this.#write(bytes, position)
+    this.#pending = this.#write(bytes, position).finally(written)
     // Its failure is seen by whoever awaits it next; until then it must not count as unhandled.
     this.#pending.catch(() => {})
   }

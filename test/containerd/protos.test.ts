@@ -16,6 +16,7 @@ const THEIRS = {
   'containers.proto': ['services/containers/v1/containers.proto'],
   'tasks.proto': ['services/tasks/v1/tasks.proto', 'types/task/task.proto'],
   'diff.proto': ['services/diff/v1/diff.proto'],
+  'introspection.proto': ['services/introspection/v1/introspection.proto'],
   'version.proto': ['services/version/v1/version.proto'],
 }
 /** Where the package puts them, installed or unpacked. */

@@ -1,6 +1,14 @@
+import assert from 'node:assert/strict'
+import { renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Containerd } from '../../optimizer/containerd/client.ts'
+import { digestOf } from '../../optimizer/image/digest.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
+import { LocalBlobs } from '../../optimizer/store/local-blobs.ts'
+import { NotFoundError } from '../../shared/errors.ts'
 import { contentStoreContract, imageStoreContract } from '../contracts/store.ts'
-import { openContainerd, skipWithoutContainerd } from '../helpers/containerd.ts'
+import { openContainerd, skipWithoutContainerd, type TestContainerd } from '../helpers/containerd.ts'
 
 const skip = skipWithoutContainerd()
 
@@ -34,3 +42,64 @@ imageStoreContract(
   },
   { skip },
 )
+
+describe("reading blobs from containerd's own files", { skip }, () => {
+  let opened: TestContainerd
+  const clients: Containerd[] = []
+  before(async () => {
+    opened = await openContainerd()
+  })
+  after(async () => {
+    for (const client of clients) client.close()
+    await opened.stop()
+  })
+
+  async function storeOf(namespace: string, directReads: boolean): Promise<ContainerdContentStore> {
+    const { address } = opened.daemon
+    const client = await Containerd.connect(address, namespace, { directReads })
+    clients.push(client)
+    return new ContainerdContentStore(client, 'test')
+  }
+
+  async function textOf(store: ContainerdContentStore, digest: ReturnType<typeof digestOf>): Promise<string> {
+    const pieces: Buffer[] = []
+    for await (const piece of store.read(digest)) pieces.push(piece)
+    return Buffer.concat(pieces).toString()
+  }
+
+  /** A blob, and the file it is in. */
+  async function written(text: string) {
+    const digest = digestOf(text)
+    const store = await storeOf(opened.daemon.namespace, true)
+    const writer = await store.writer(`put-${digest.slice(7, 20)}`)
+    await writer.write(Buffer.from(text))
+    await writer.commit({ digest, sizeBytes: text.length, labels: { 'containerd.io/gc.root': 'test' } })
+    const folder = (await opened.client.introspection.contentFolder()) ?? assert.fail('it tells no folder')
+    return { digest, store, file: join(folder, 'blobs', 'sha256', digest.slice('sha256:'.length)) }
+  }
+
+  it('gives what lies in the file, and what the daemon sends where that is asked for', async () => {
+    const { digest, store, file } = await written('as it was')
+    assert.equal(await textOf(store, digest), 'as it was')
+    const through = await storeOf(opened.daemon.namespace, false)
+    assert.equal(await textOf(through, digest), 'as it was')
+    // The same file under the same name: who shows the change has read it.
+    writeFileSync(file, 'as it is ')
+    assert.equal(await textOf(store, digest), 'as it is ')
+  })
+
+  it('leaves to the daemon a file of another size, or a link to one', async () => {
+    const { digest, file } = await written('a blob that loses its end')
+    const blobs = new LocalBlobs(opened.client)
+    truncateSync(file, 6)
+    assert.equal(await blobs.open(digest, 25), undefined)
+    renameSync(file, `${file}-aside`)
+    symlinkSync(`${file}-aside`, file)
+    assert.equal(await blobs.open(digest, 6), undefined)
+  })
+
+  it('gives no namespace what another one has', async () => {
+    const { digest } = await written('seen by one alone')
+    await assert.rejects(textOf(await storeOf('another', true), digest), NotFoundError)
+  })
+})
