@@ -14,7 +14,7 @@ import { spec as SpecReporter } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 
 /** Generous: it only ends what hangs. */
-const FILE_TIMEOUT_MS = 5 * 60 * 1000
+const FILE_TIMEOUT_MS = 10 * 60 * 1000
 /**
  * Root tests wait for daemons, workloads and periods most of the time, and each file has a containerd, a namespace and
  * folders of its own. More of them at once would measure how slow a machine can be.
