@@ -57,6 +57,13 @@ export async function execute(parts: ExecutionParts): Promise<Execution> {
   return { ...last, stop, started, durationSeconds: (performance.now() - startedAt) / 1000 }
 }
 
+/** @see StopPlan.hearLastWords */
+export function hearLastWords({ stop, durationSeconds }: Execution, stopRules: StopPlan): void {
+  if (stop.rule !== 'exit') return
+  stopRules.hearLastWords(durationSeconds)
+  stop.readySeconds = stopRules.readySeconds
+}
+
 /** @throws {WorkloadError} WORKLOAD_FAILED, WORKLOAD_NOT_READY */
 export function requireSuccess(
   { stop, exitStatus }: Execution,

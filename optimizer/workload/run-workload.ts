@@ -7,7 +7,7 @@ import type { Digest } from '../image/digest.ts'
 import type { ImageConfig } from '../image/manifest.ts'
 import { ContainerExec } from './container-exec.ts'
 import { ContainerTask } from './container-task.ts'
-import { execute, requireSuccess } from './execution.ts'
+import { execute, hearLastWords, requireSuccess } from './execution.ts'
 import { lossReasons } from './loss.ts'
 import { HOSTNAME, networkFiles } from './network-files.ts'
 import { NotifierProcess } from './notifier-process.ts'
@@ -122,6 +122,7 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
   const receivedAtFlush = notifier.accesses.length
   // The notifier's end and the deletions take about as long as each other, and neither needs the other.
   const [stopped] = await all([notifier.stop(), task.remove().then(() => output.drained())])
+  hearLastWords(execution, stopRules)
   if (!options.allowFailure) requireSuccess(execution, stopRules, plan, output.lastLines)
 
   const upper = rootfs.overlay === null ? null : await readUpperFiles(rootfs.overlay, signal)

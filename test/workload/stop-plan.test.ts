@@ -60,6 +60,28 @@ describe('a run with rules that make it ready', () => {
     assert.equal(reason, '0.02 s had passed before it was ready (--a, --never, --asked: nobody is at home)')
   })
 
+  it('was ready if the last words of a workload that has ended say so', async () => {
+    let said = false
+    const line: StopRule = { ...never, metByNow: () => said }
+    const plan = new StopPlan({ ending: [], ready: [met('a', 'a'), line], settle: null, periodSeconds: 60 })
+    const exit = new AbortController()
+    const over = plan.over(exit.signal)
+    setImmediate(() => exit.abort(new Error('it ended')))
+    await assert.rejects(over)
+    plan.hearLastWords(7)
+    assert.deepEqual([plan.ready, plan.readySeconds], [false, null])
+    said = true
+    plan.hearLastWords(7)
+    assert.deepEqual([plan.ready, plan.readySeconds], [true, 7])
+  })
+
+  it('was not if a rule about something else is not met', () => {
+    const line: StopRule = { ...never, metByNow: () => true }
+    const plan = new StopPlan({ ending: [], ready: [line, never], settle: null, periodSeconds: 60 })
+    plan.hearLastWords(7)
+    assert.equal(plan.ready, false)
+  })
+
   it('settles after that', async () => {
     const settle = settleRule(0.01, new NewFileClock())
     const { rule, reason } = await over({ ready: [met('a', 'it said a')], settle })

@@ -30,14 +30,16 @@ export function regexRule(pattern: RegExp, subscribe: Subscribe): StopRule {
 
 function outputRule(name: string, finder: () => Finder, found: string, subscribe: Subscribe): StopRule {
   const finders = { stdout: finder(), stderr: finder() }
+  let isMet = false
   const seen = new Promise<string>((resolve) => {
     const unsubscribe = subscribe((stream, text) => {
       if (!finders[stream](text)) return
       unsubscribe()
+      isMet = true
       resolve(`${stream} ${found}`)
     })
   })
-  return { name, met: (signal) => untilAborted(seen, signal) }
+  return { name, met: (signal) => untilAborted(seen, signal), metByNow: () => isMet }
 }
 
 /** The text has no newline, so a match never runs over the end of a line; what was cut in two is looked at again. */

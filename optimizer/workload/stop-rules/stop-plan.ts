@@ -33,6 +33,7 @@ export class StopPlan {
   /** Whether it was ready; without ready rules it always is. */
   ready: boolean
   readySeconds: number | null = null
+  readonly #met = new Set<StopRule>()
 
   constructor(rules: StopRules) {
     this.#rules = rules
@@ -48,7 +49,10 @@ export class StopPlan {
     const either = AbortSignal.any([signal, over.signal])
     const asked: Promise<unknown>[] = []
     const ask = (rule: StopRule): Promise<StopReason> => {
-      const met = rule.met(either).then((reason) => this.#stop(rule.name, reason))
+      const met = rule.met(either).then((reason) => {
+        this.#met.add(rule)
+        return this.#stop(rule.name, reason)
+      })
       asked.push(met)
       return met
     }
@@ -59,6 +63,16 @@ export class StopPlan {
       // A rule may have something running.
       await Promise.allSettled(asked)
     }
+  }
+
+  /**
+   * For a workload that ended by itself, once all of its output was read: its end is known before its last words, by
+   * which it may have said that it was ready.
+   */
+  hearLastWords(endedAfterSeconds: number): void {
+    if (this.ready || !this.#rules.ready.every((rule) => this.#met.has(rule) || rule.metByNow?.())) return
+    this.ready = true
+    this.readySeconds = endedAfterSeconds
   }
 
   async #first(ask: (rule: StopRule) => Promise<StopReason>, signal: AbortSignal): Promise<StopReason> {

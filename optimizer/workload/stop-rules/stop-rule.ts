@@ -7,6 +7,8 @@ export interface StopRule {
    * rejects then, soon, and nothing of it is left running.
    */
   met(signal: AbortSignal): Promise<string>
+  /** For a rule about output, which may come late: whether it is met by now, also after nobody asked any more. */
+  metByNow?(): boolean
   /** What was found when it was last asked, a phrase: for a person whose rule is never met. */
   found?(): string
 }
