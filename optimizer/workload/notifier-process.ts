@@ -289,12 +289,7 @@ export class NotifierProcess {
     }
     this.#nextSequence = sequence + 1
     const from = this.accesses.length
-    for (const entry of entries) {
-      // The frame's memory must not live as long as a short path that lies in it.
-      const path = Buffer.from(entry.path)
-      const command = entry.command === null ? null : Buffer.from(entry.command)
-      this.accesses.push({ ...entry, path, command })
-    }
+    for (const entry of entries) this.accesses.push(entry)
     this.#options.onAccesses?.(this.accesses.slice(from))
   }
 

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readAccesses } from '../../shared/accesses-reader.ts'
 import { decodeFrames, encodeFrame, FRAME_PAYLOAD_BYTES_MAX, FrameError } from '../../shared/frame.ts'
 import {
+  decodeByCodec,
   decodeFromNotifier,
   decodeFromOptimizer,
   encodeMessage,
@@ -84,6 +86,8 @@ export const messageValidator: FuzzTarget = {
   inputBytesMax: 64 * 1024,
   isRefusal: (error) => error instanceof MessageError,
   run: (input) => {
+    const accesses = readAccesses(input)
+    if (accesses !== null) assert.deepEqual(decodeByCodec(input), { type: 'accesses', ...accesses })
     const answers = [decodeFromNotifier, decodeFromOptimizer].map((decode) => {
       let message: ReturnType<typeof decodeFromNotifier> | ReturnType<typeof decodeFromOptimizer>
       try {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { readAccesses } from '../../shared/accesses-reader.ts'
 import {
   type Access,
+  decodeByCodec,
   decodeFromNotifier,
   decodeFromOptimizer,
   encodeMessage,
@@ -33,9 +35,53 @@ describe('messages', () => {
     fc.assert(
       fc.property(fc.array(ACCESS, { maxLength: 20 }), fc.maxSafeNat(), (entries, sequence) => {
         const message: FromNotifier = { type: 'accesses', sequence, entries }
-        assert.deepEqual(decodeFromNotifier(encodeMessage(message)), message)
+        const payload = encodeMessage(message)
+        assert.deepEqual(decodeByCodec(payload), message)
+        assert.deepEqual(readAccesses(payload), { sequence, entries })
       }),
     )
+  })
+
+  it('of accesses that were changed mean to the short cut what they mean to the codec, or it leaves them', () => {
+    const command = Buffer.from('sh')
+    const entry = { kinds: 1, pid: 300, elapsedMicroseconds: -70_000, phase: 1, command } as const
+    const entries = [
+      { ...entry, path: Buffer.from('/etc/x'), sizeBytes: 2 ** 40 },
+      { ...entry, path: Buffer.from('/y'), sizeBytes: 7 },
+    ]
+    const payload = encodeMessage({ type: 'accesses', sequence: 200, entries })
+    const same = (changed: Buffer) => {
+      const read = readAccesses(changed)
+      if (read !== null) assert.deepEqual(decodeByCodec(changed), { type: 'accesses', ...read })
+      return read !== null
+    }
+    for (let at = 0; at < payload.length; at++) {
+      assert.equal(same(payload.subarray(0, at)), false)
+      for (let value = 0; value < 256; value++) {
+        const changed = Buffer.from(payload)
+        changed[at] = value
+        same(changed)
+      }
+    }
+    assert.equal(same(Buffer.concat([payload, Buffer.from([0])])), false)
+    assert.equal(same(payload), true)
+  })
+
+  it('of accesses do not keep the memory of what they were read from', () => {
+    const entries = [{ kinds: 1, pid: 3, elapsedMicroseconds: 0, phase: 1, sizeBytes: 7 } as const].map(
+      (entry) => ({
+        ...entry,
+        path: Buffer.from('/etc/x'),
+        command: Buffer.from('sh'),
+      }),
+    )
+    const payload = encodeMessage({ type: 'accesses', sequence: 0, entries })
+    for (const decode of [decodeFromNotifier, decodeByCodec]) {
+      const read = Buffer.from(payload)
+      const message = decode(read)
+      read.fill(0)
+      assert.deepEqual(message, { type: 'accesses', sequence: 0, entries })
+    }
   })
 
   it('of any bytes are decoded, ignored or refused, never otherwise', () => {
