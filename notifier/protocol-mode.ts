@@ -9,7 +9,7 @@ import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { FanotifyGroup } from '../native/fanotify.ts'
 import { Connection } from '../shared/connection.ts'
-import { messageOf, PreconditionError, UsageError } from '../shared/errors.ts'
+import { CodedError, messageOf, PreconditionError, UsageError } from '../shared/errors.ts'
 import {
   type Capabilities,
   decodeFromOptimizer,
@@ -20,7 +20,7 @@ import {
 import { program } from './program.ts'
 import { hello, Session, sendError } from './session.ts'
 
-const USAGE = 'write --fd <number> or --socket <path> of a socket to the optimizer'
+const USAGE = 'write --fd <number> or --socket <path> of a socket to the optimizer, and nothing else'
 
 /** Of anything else the stand-alone notifier knows what to do. */
 export function isProtocolMode(args: readonly string[]): boolean {
@@ -36,8 +36,9 @@ function parseArguments(args: string[]): { descriptor: number } | { path: string
   }
   if (values.socket !== undefined && values.fd === undefined) return { path: resolve(values.socket) }
   const descriptor = Number(values.fd)
-  if (values.socket !== undefined || !(descriptor > 2) || !isSocket(descriptor))
-    throw new UsageError('USAGE', USAGE)
+  if (values.socket !== undefined) throw new UsageError('USAGE', USAGE)
+  if (!(descriptor > 2) || !isSocket(descriptor))
+    throw new UsageError('USAGE', `--fd ${values.fd}: descriptor ${values.fd} is no socket; ${USAGE}`)
   return { descriptor }
 }
 
@@ -51,8 +52,7 @@ function isSocket(descriptor: number): boolean {
 
 /** Who can put a socket there gets to know every path and chooses what is watched. */
 function requirePrivateSocket(path: string): void {
-  const folder = dirname(path)
-  const { uid, mode } = statSync(folder)
+  const { uid, mode } = statSync(dirname(path))
   if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
     throw new PreconditionError(
       'SOCKET_NOT_PRIVATE',
@@ -63,13 +63,19 @@ function requirePrivateSocket(path: string): void {
 
 async function open(where: { descriptor: number } | { path: string }): Promise<Socket> {
   if ('descriptor' in where) return new Socket({ fd: where.descriptor, readable: true, writable: true })
-  requirePrivateSocket(where.path)
-  const socket = connect(where.path)
-  await new Promise<void>((opened, failed) => {
-    socket.once('connect', opened)
-    socket.once('error', failed)
-  })
-  return socket
+  try {
+    requirePrivateSocket(where.path)
+    const socket = connect(where.path)
+    await new Promise<void>((opened, failed) => {
+      socket.once('connect', opened)
+      socket.once('error', failed)
+    })
+    return socket
+  } catch (cause) {
+    if (cause instanceof CodedError) throw cause
+    const message = `nobody can be reached at the socket ${where.path}: ${messageOf(cause)}`
+    throw new PreconditionError('SOCKET_UNREACHABLE', message, { cause })
+  }
 }
 
 function capabilities(): Capabilities {

@@ -23,7 +23,8 @@ const EXIT_CODES = `Exit codes: 0 done; 1 unexpected; 2 usage; 3 a precondition 
 
 /** The parser with every command; `run` is what a chosen command is handed to. */
 export function commandLine(args: string[], run: (command: Command, argv: Arguments) => Promise<void>): Argv {
-  let parser = yargs(args)
+  // The second argument keeps yargs from asking for the working directory, which may have been removed.
+  let parser = yargs(args, '/')
     .scriptName('optimizer')
     .usage('$0 <command>\n\nMove the files a container image reads at start-up to the front of its layers.')
     .parserConfiguration({

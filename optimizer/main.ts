@@ -1,6 +1,6 @@
 /** Entry of `optimizer`: command line to command, errors to one sentence and an exit code. */
 import { hideBin } from 'yargs/helpers'
-import { CodedError, EXIT, InterruptedError, messageOf } from '../shared/errors.ts'
+import { asCoded, CodedError, EXIT, InterruptedError, messageOf } from '../shared/errors.ts'
 import { collectEarly } from './collection.ts'
 import { commandLine } from './command-line.ts'
 import type { Arguments } from './commands/command.ts'
@@ -52,7 +52,8 @@ function writeResult(output: string): Promise<void> {
 }
 
 /** One sentence for what was raised on purpose; the whole stack for what was not. */
-function report(error: unknown): number {
+function report(thrown: unknown): number {
+  const error = asCoded(thrown)
   if (!(error instanceof CodedError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     process.stderr.write(`optimizer: unexpected error, please report it: ${printable(text)}\n`)

@@ -81,3 +81,10 @@ export function systemCodeOf(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
   return typeof code === 'string' ? code : undefined
 }
+
+/** What Node throws wherever a relative path meets a working directory that was removed, as ours; all else as it is. */
+export function asCoded(error: unknown): unknown {
+  if (systemCodeOf(error) !== 'ENOENT' || (error as NodeJS.ErrnoException).syscall !== 'uv_cwd') return error
+  const message = 'the working directory has been removed, relative paths lead nowhere: change to another one'
+  return new PreconditionError('DIRECTORY_REMOVED', message, { cause: error })
+}

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { CodedError, messageOf, UsageError } from '../../shared/errors.ts'
 import { FORMATS, type FormatName } from './list-format.ts'
-import { type PathFilter, pathFilter } from './path-filter.ts'
+import { type PathFilter, parseGlob, pathFilter } from './path-filter.ts'
 
 export interface StandAloneRequest {
   target: { words: string[]; root: string | undefined } | { pid: number }
@@ -41,11 +41,14 @@ Examples:
   $0 -- python3 app.py                          what does starting app.py read?
   $0 --summary --output files.txt -- make       list in a file; at the end sums by directory and package
   $0 -0 -o list --exclude '/tmp/**' -- ./build  bare paths, each ended by a zero byte, for xargs -0
-  $0 --format json -o - -- true | jq .path      for programs; docs/notifier.md describes the fields`
+  $0 --include src/ --include '*.conf' -- make  only what lies in src, and names that end so
+  $0 -f json -o - -- true | jq '.path // empty'
+                                                for programs; docs/notifier.md describes the fields`
 
 /** The parser alone, so that docs/cli.md can be made from it. */
 export function notifierCommandLine(args: string[]): Argv {
-  return yargs(args)
+  // The second argument keeps yargs from asking for the working directory, which may have been removed.
+  return yargs(args, '/')
     .scriptName('notifier')
     .usage(ABOUT)
     .parserConfiguration({
@@ -69,7 +72,7 @@ export function notifierCommandLine(args: string[]): Argv {
     .epilogue(EPILOGUE)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? usage(message.replaceAll(/\s+/g, ' ').trim())
+      throw error ?? usage(ownWords(message.replaceAll(/\s+/g, ' ').trim()))
     })
 }
 
@@ -80,6 +83,7 @@ const listOptions = {
     alias: 'f',
     group: LIST,
     type: 'string',
+    nargs: 1,
     choices: FORMATS,
     default: 'text',
     describe:
@@ -109,6 +113,7 @@ const watchOptions = {
   mount: {
     group: WATCH,
     type: 'string',
+    nargs: 1,
     array: true,
     describe: 'watch only the mount that this path lies on (may be repeated)',
     defaultDescription: 'every mount that holds files',
@@ -116,12 +121,14 @@ const watchOptions = {
   include: {
     group: WATCH,
     type: 'string',
+    nargs: 1,
     array: true,
-    describe: 'list only paths that match, such as "/usr/**" or "*.py" (may be repeated)',
+    describe: 'list only paths that match, such as /etc, "/usr/**/*.so" or "*.py" (may be repeated)',
   },
   exclude: {
     group: WATCH,
     type: 'string',
+    nargs: 1,
     array: true,
     describe: 'leave out paths that match (may be repeated)',
   },
@@ -134,17 +141,20 @@ const watchOptions = {
     alias: 'r',
     group: WATCH,
     type: 'string',
+    nargs: 1,
     describe: 'run the command with this directory as its root',
   },
   pid: {
     alias: 'p',
     group: WATCH,
     type: 'string',
+    nargs: 1,
     describe: 'watch the container that this process is in, until it ends or Ctrl-C',
   },
   'on-loss': {
     group: WATCH,
     type: 'string',
+    nargs: 1,
     choices: ['fail', 'warn'],
     default: 'warn',
     describe: 'what to do where the kernel lost accesses: end with status 5, or say so on stderr',
@@ -157,29 +167,17 @@ const protocolOptions = {
   socket: {
     group: PROTOCOL,
     type: 'string',
+    nargs: 1,
     describe: 'speak the protocol over this Unix socket, and run nothing',
   },
-  fd: { group: PROTOCOL, type: 'string', describe: 'the same over an inherited socket, such as 3' },
+  fd: { group: PROTOCOL, type: 'string', nargs: 1, describe: 'the same over an inherited socket, such as 3' },
   version: { type: 'boolean', describe: 'Show the version' },
 } as const
 
-interface Values {
-  _: string[]
-  format: FormatName
-  0?: boolean
-  output?: string
-  summary?: boolean
-  mount?: string[]
-  include?: string[]
-  exclude?: string[]
-  reads?: boolean
-  root?: string
-  pid?: string
-  'on-loss': 'fail' | 'warn'
-}
+type Values = { _: string[] } & Record<string, unknown>
 
-/** @returns the text of --help where that was asked for. @throws {UsageError} */
-export function parseCommandLine(args: string[]): StandAloneRequest | { help: string } {
+/** Besides a run, what can be asked for: the text of --help, or the version. @throws {UsageError} */
+export function parseCommandLine(args: string[]): StandAloneRequest | { help: string } | { version: true } {
   let help = ''
   const parser = notifierCommandLine(args)
   let values: Values
@@ -189,44 +187,66 @@ export function parseCommandLine(args: string[]): StandAloneRequest | { help: st
     }) as unknown as Values
   } catch (cause) {
     if (cause instanceof CodedError) throw cause
-    throw usage(messageOf(cause), cause)
+    throw usage(ownWords(messageOf(cause)), cause)
   }
-  return help === '' ? toRequest(values) : { help: `${help}\n` }
+  if (help !== '') return { help: `${help}\n` }
+  return isGiven(values, 'version') ? { version: true } : toRequest(values)
 }
 
 function toRequest(values: Values): StandAloneRequest {
-  const format = values[0] === true ? 'paths' : values.format
-  const { output, summary = false } = values
-  if (values[0] === true && values.format !== 'text' && values.format !== 'paths')
-    throw usage('-0 is for --format paths')
+  for (const name of ['socket', 'fd'])
+    if (values[name] !== undefined) throw usage(`--${name} runs and lists nothing: leave the rest out`)
+  const given = single(values, 'format') as FormatName
+  const zero = isGiven(values, '0')
+  const format = zero ? 'paths' : given
+  const output = single(values, 'output')
+  const summary = isGiven(values, 'summary')
+  if (zero && given !== 'text' && given !== 'paths') throw usage('-0 is for --format paths')
   if (output === '') throw usage('--output: name a file, or - for stdout')
-  if (summary && output === undefined && (format === 'record' || values[0] === true))
+  if (summary && output === undefined && (format === 'record' || zero))
     throw usage('--summary would mix with the list on stderr: give --output FILE too')
-  const root = values.root === undefined ? undefined : rootDirectory(values.root)
+  const rootOption = single(values, 'root')
+  const root = rootOption === undefined ? undefined : rootDirectory(rootOption)
+  const target = targetOf(values, root)
+  // Where paths of the target begin that do not begin with a slash.
+  const resolveHere = (path: string) => resolve(root === undefined && !('pid' in target) ? '.' : '/', path)
   return {
-    target: targetOf(values, root),
+    target,
     format,
-    zero: values[0] === true,
+    zero,
     output: output === undefined || output === '-' ? output : resolve(output),
     summary,
-    reads: values.reads === true,
-    mounts: (values.mount ?? []).map((path) => Buffer.from(resolve(root === undefined ? '.' : '/', path))),
-    filter: pathFilter(values.include ?? [], values.exclude ?? []),
-    failOnLoss: values['on-loss'] === 'fail',
+    reads: isGiven(values, 'reads'),
+    mounts: texts(values, 'mount').map((path) => Buffer.from(resolveHere(path))),
+    filter: filterOf(values, resolveHere),
+    failOnLoss: single(values, 'on-loss') === 'fail',
   }
 }
 
 function targetOf(values: Values, root: string | undefined): StandAloneRequest['target'] {
   const words = values._.map(String)
-  if (values.pid === undefined) {
+  const text = single(values, 'pid')
+  if (text === undefined) {
     if (words.length === 0) throw usage('name a command to run: notifier -- COMMAND [ARGUMENT...]')
     return { words, root }
   }
   if (words.length > 0) throw usage('either --pid or a command, not both')
   if (root !== undefined) throw usage('--root is for a command; --pid has the root of that process')
-  const pid = /^\d+$/.test(values.pid) ? Number(values.pid) : 0
-  if (pid < 1 || pid > 0x7fffffff) throw usage(`--pid ${values.pid}: write the number of a process`)
+  const pid = /^\d+$/.test(text) ? Number(text) : 0
+  if (pid < 1 || pid > 0x7fffffff) throw usage(`--pid ${text}: write the number of a process`)
   return { pid }
+}
+
+function filterOf(values: Values, resolveHere: (path: string) => string): PathFilter {
+  const globs = (name: string) =>
+    texts(values, name).map((text) => {
+      try {
+        return parseGlob(text, resolveHere)
+      } catch (cause) {
+        throw usage(`--${name} ${text}: this is no pattern (${messageOf(cause)})`, cause)
+      }
+    })
+  return pathFilter(globs('include'), globs('exclude'))
 }
 
 function rootDirectory(path: string): string {
@@ -236,6 +256,32 @@ function rootDirectory(path: string): string {
     throw usage(`--root ${path}: ${messageOf(cause)}`, cause)
   }
   return resolve(path)
+}
+
+/** The value of an option that is given once or not at all. */
+function single(values: Values, name: string): string | undefined {
+  const value = values[name]
+  if (Array.isArray(value)) throw usage(`--${name} may be given only once`)
+  return value as string | undefined
+}
+
+function texts(values: Values, name: string): string[] {
+  const all = (values[name] ?? []) as string[]
+  if (all.includes('')) throw usage(`--${name} needs a value`)
+  return all
+}
+
+function isGiven(values: Values, name: string): boolean {
+  return [values[name]].flat().at(-1) === true
+}
+
+/** What yargs says, where it does not say it clearly. */
+function ownWords(message: string): string {
+  const choice = /^Invalid values: Argument: (\S+), Given: (".*?"), Choices: (.*)$/.exec(message)
+  if (choice !== null) return `--${choice[1]} ${choice[2]}: write one of ${choice[3]?.replaceAll('"', '')}`
+  const missing = /^Not enough arguments following: (\S+)$/.exec(message)
+  if (missing !== null) return `${missing[1]?.length === 1 ? '-' : '--'}${missing[1]} needs a value`
+  return message
 }
 
 function usage(message: string, cause?: unknown): UsageError {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { launcherPath } from '../../native/addon.ts'
 import { endForwarding, forwardSignals } from '../../native/signals.ts'
@@ -49,7 +49,8 @@ export class Command implements Target {
     this.identity = {
       args: options.words,
       envNames: environmentNames(this.#environment),
-      cwd: options.root === undefined ? process.cwd() : '/',
+      // As a link, which stays when the folder is removed.
+      cwd: options.root === undefined ? readlinkSync('/proc/self/cwd') : '/',
       user: `${process.getuid?.()}:${process.getgid?.()}`,
     }
     this.#socket.on('error', () => undefined)

@@ -119,7 +119,10 @@ function recordText(run: RunEnd, files: readonly SeenFile[], program: string): s
     image: null,
     workload: run.identity,
     kernel: release(),
-    mark: { kind: 'mount', reason: `the ${run.mounts.length} mounts of process ${run.pid} that hold files` },
+    mark: {
+      kind: 'mount',
+      reason: `${run.mounts.length === 1 ? 'one mount' : `${run.mounts.length} mounts`} of process ${run.pid}`,
+    },
     reads: run.reads,
     stop: { rule: run.end.rule, reason: run.end.reason, readySeconds: null },
     started: run.started.toISOString(),

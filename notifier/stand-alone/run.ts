@@ -1,10 +1,10 @@
 /** A stand-alone run from its marks to its exit status. */
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
 import { FanotifyGroup } from '../../native/fanotify.ts'
 import { endBySignal } from '../../native/signals.ts'
 import { NativeError } from '../../native/system-error.ts'
-import { EXIT, messageOf, PreconditionError } from '../../shared/errors.ts'
+import { EXIT, messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
 import type { Counters } from '../../shared/messages.ts'
 import { printable } from '../../shared/text.ts'
 import { Attached } from './attached.ts'
@@ -24,10 +24,11 @@ const READS_PER_WRITE = 8
 /** @returns the exit status; does not return where the command was ended by a signal */
 export async function runStandAlone(args: string[], program: string): Promise<number> {
   const request = parseCommandLine(args)
-  if ('help' in request) {
-    await Output.to('-').write(request.help)
+  if ('help' in request || 'version' in request) {
+    await Output.to('-').write('help' in request ? request.help : `${program}\n`)
     return EXIT.done
   }
+  requireProc()
   const group = openGroup()
   const output = Output.to(request.output)
   const target =
@@ -44,6 +45,21 @@ export async function runStandAlone(args: string[], program: string): Promise<nu
     target.cancel()
     group.close()
   }
+}
+
+/** Paths, names and mounts are all found there. @throws {PreconditionError} PROC_UNUSABLE */
+function requireProc(): void {
+  let self = ''
+  try {
+    self = readlinkSync('/proc/self')
+  } catch {
+    // Then it is not this process's number.
+  }
+  if (self === String(process.pid)) return
+  throw new PreconditionError(
+    'PROC_UNUSABLE',
+    '/proc is not mounted, or is that of another pid namespace: mount -t proc proc /proc (unshare has --mount-proc)',
+  )
 }
 
 /** @throws {PreconditionError} PRIVILEGE_MISSING, with what to do about it */
@@ -120,7 +136,7 @@ class StandAloneRun {
   async #mark(): Promise<Buffer[]> {
     const { request, group, target } = this.#parts
     const { reads } = request
-    for (const path of request.mounts) group.markMountAt(path, { reads })
+    for (const path of request.mounts) markAsked(path, () => group.markMountAt(path, { reads }))
     if (request.mounts.length > 0) return request.mounts
     const marked: Buffer[] = []
     for (const path of watchedPaths(parseMountInfo(readFileSync(`/proc/${target.pid}/mountinfo`)))) {
@@ -130,6 +146,8 @@ class StandAloneRun {
       } catch (error) {
         // Without its root there is nothing to tell.
         if (path.length === 1) throw error
+        // Another mount lies over it: no path leads there any more.
+        if (error instanceof NativeError && error.systemCode === 'ENOENT') continue
         await say(`warning: ${messageOf(error)}; what is read there is not listed`)
       }
     }
@@ -187,6 +205,17 @@ class StandAloneRun {
     closeSync(this.#rootDescriptor)
     closeSync(this.#namespaceDescriptor)
     await output.end()
+  }
+}
+
+/** @throws {UsageError} OPTION_INVALID where --mount names nothing that is there */
+function markAsked(path: Buffer, mark: () => void): void {
+  try {
+    mark()
+  } catch (cause) {
+    if (!(cause instanceof NativeError) || !['ENOENT', 'ENOTDIR'].includes(cause.systemCode ?? ''))
+      throw cause
+    throw new UsageError('OPTION_INVALID', `--mount ${path}: there is no such path`, { cause })
   }
 }
 

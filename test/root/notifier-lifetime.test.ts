@@ -118,6 +118,14 @@ describe('the life of a notifier', { skip: skipWithoutFanotify() }, () => {
     await assert.rejects(NotifierProcess.spawn({ log: SILENT_LOG, signal: abort.signal }), /enough/)
   })
 
+  it('ends with status 3 and the path when nobody listens at the socket', () => {
+    const bin = fileURLToPath(new URL('../../../bin/notifier', import.meta.url))
+    const args = [bin, '--socket', '/no/such/folder/socket']
+    const { status, stderr, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    assert.deepEqual([status, stdout], [3, ''])
+    assert.match(stderr, /^notifier: .*\/no\/such\/folder\/socket: ENOENT.* \[SOCKET_UNREACHABLE\]\n$/)
+  })
+
   it('ends with status 2 and one sentence when there is no optimizer', () => {
     for (const args of [
       ['--fd', '0'],
@@ -130,7 +138,7 @@ describe('the life of a notifier', { skip: skipWithoutFanotify() }, () => {
       assert.equal(status, 2, args.join(' '))
       assert.match(
         stderr,
-        /^notifier: .*write --fd <number> or --socket <path> of a socket to the optimizer \[USAGE\]\n$/,
+        /^notifier: .*write --fd <number> or --socket <path> of a socket to the optimizer, and nothing else \[USAGE\]\n$/,
       )
       assert.equal(stdout, '')
     }

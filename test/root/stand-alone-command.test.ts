@@ -94,6 +94,41 @@ describe('the command of a stand-alone notifier', { skip: skipWithoutFanotify() 
     assert.equal(stdout, `${idOf('/')}${idOf('.')}${process.cwd()}\n`)
   })
 
+  it('runs in a working directory that has been removed, as without', async () => {
+    const gone = join(folder, 'gone')
+    const script = `mkdir ${gone}; cd ${gone}; rmdir ${gone}; $NODE $NOTIFIER -o ${list} -- /bin/echo ran`
+    const { status, stdout, stderr } = await runShell(script)
+    assert.deepEqual([status, stdout, stderr], [0, 'ran\n', ''])
+    const refused = await runShell(script.replace(`-o ${list}`, '-o list'))
+    assert.deepEqual([refused.status, refused.stdout], [3, ''])
+    assert.match(refused.stderr, /working directory has been removed.*\[DIRECTORY_REMOVED\]\n$/)
+  })
+
+  it('is not run where /proc is missing or of other processes, or the path of --mount is not there', async () => {
+    const run = '$NODE $NOTIFIER'
+    for (const [script, status, pattern] of [
+      [`unshare -m sh -c "umount -l /proc; ${run} -- echo ran"`, 3, /mount -t proc.*\[PROC_UNUSABLE\]\n$/],
+      [`unshare -pf sh -c "${run} -- echo ran"`, 3, /mount -t proc.*\[PROC_UNUSABLE\]\n$/],
+      [
+        `${run} --mount /no/such -- echo ran`,
+        2,
+        /--mount \/no\/such: there is no such path \[OPTION_INVALID\]\n$/,
+      ],
+    ] as const) {
+      const ended = await runShell(script)
+      assert.deepEqual([ended.status, ended.stdout], [status, ''], script)
+      assert.match(ended.stderr, pattern)
+    }
+  })
+
+  it('is run without a word about mounts that lie under another one', async () => {
+    const script = `unshare -m sh -c 'mount -t tmpfs x ${folder}; mkdir ${folder}/below; mount -t tmpfs x ${folder}/below
+      mount -t tmpfs x ${folder}; cd /; : > ${folder}/file
+      $NODE $NOTIFIER --format paths --include ${folder} -- cat ${folder}/file'`
+    const { status, stderr } = await runShell(script)
+    assert.deepEqual([status, stderr], [0, `${folder}/file\n`])
+  })
+
   it('has the limit on descriptors that whoever started the notifier has', async () => {
     const script = 'ulimit -Sn 500; $NODE $NOTIFIER -o /dev/null -- /bin/sh -c "ulimit -Sn"'
     assert.equal((await runShell(script)).stdout, '500\n')

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseCommandLine, type StandAloneRequest } from '../../../notifier/stand-alone/command-line.ts'
 
 function parse(...args: string[]): StandAloneRequest {
   const request = parseCommandLine(args)
-  assert.ok(!('help' in request))
+  assert.ok('target' in request)
   return request
 }
 
@@ -62,6 +63,22 @@ describe('the command line of a stand-alone notifier', () => {
     assert.deepEqual(parse('--pid', '42').target, { pid: 42 })
   })
 
+  it('takes a flag that is given twice as given', () => {
+    const { summary, reads, zero } = parse('-o-', '-s', '-s', '--reads', '--reads', '-0', '-0', 'ls')
+    assert.deepEqual([summary, reads, zero], [true, true, true])
+  })
+
+  it('takes a path of --mount as seen from where the command begins', () => {
+    const mountsOf = (...args: string[]) => parse(...args).mounts.map(String)
+    assert.deepEqual(mountsOf('--mount', 'a', 'ls'), [resolve('a')])
+    assert.deepEqual(mountsOf('--root', '/usr', '--mount', 'a', 'ls'), ['/a'])
+    assert.deepEqual(mountsOf('--pid', '42', '--mount', 'a'), ['/a'])
+  })
+
+  it('shows the version, whatever comes with it', () => {
+    assert.deepEqual(parseCommandLine(['--summary', '--version']), { version: true })
+  })
+
   it('shows help, which says what it is for and how to begin', () => {
     const answer = parseCommandLine(['--help'])
     assert.ok('help' in answer)
@@ -88,7 +105,17 @@ describe('the command line of a stand-alone notifier', () => {
     [['--pid', '1', '--root', '/'], /--root is for a command/],
     [['--root', '/no/such', 'ls'], /--root \/no\/such: ENOENT/],
     [['--root', '/etc/passwd', 'ls'], /not a directory/],
-    [['--on-loss', 'cry', 'ls'], /cry/],
+    [['--on-loss', 'cry', 'ls'], /--on-loss "cry": write one of fail, warn/],
+    [['--format', 'text', '--format', 'json', 'ls'], /--format may be given only once/],
+    [['-o', 'a', '-o', 'b', 'ls'], /--output may be given only once/],
+    [['--pid', '1', '--pid', '2'], /--pid may be given only once/],
+    [['--format', '-o', 'x', 'ls'], /--format needs a value/],
+    [['--mount', '-o', 'x', 'ls'], /--mount needs a value/],
+    [['--mount=', 'ls'], /--mount needs a value/],
+    [['--include', '', 'ls'], /--include needs a value/],
+    [['--exclude', '/[z-a]', 'ls'], /--exclude \/\[z-a\]: this is no pattern/],
+    [['--summary', '--socket', 'x'], /--socket runs and lists nothing/],
+    [['--fd', '3', 'ls'], /--fd runs and lists nothing/],
   ]
   for (const [args, pattern] of refused) {
     it(`refuses ${args.join(' ') || 'nothing'}`, () => {

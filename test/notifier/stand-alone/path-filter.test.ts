@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
-import { pathFilter } from '../../../notifier/stand-alone/path-filter.ts'
+import { parseGlob, pathFilter } from '../../../notifier/stand-alone/path-filter.ts'
+
+const HERE = '/home/[me]'
 
 function passes(path: string, include: string[], exclude: string[] = []): boolean {
-  return pathFilter(include, exclude)(Buffer.from(path, 'latin1'))
+  const globs = (texts: string[]) => texts.map((text) => parseGlob(text, (name) => resolve(HERE, name)))
+  return pathFilter(globs(include), globs(exclude))(Buffer.from(path, 'latin1'))
 }
 
 describe('the filter of paths', () => {
@@ -29,6 +33,14 @@ describe('the filter of paths', () => {
     ['/a.b+(c)|d$', ['/a.b+(c)|d$'], ['/axb+(c)|d$']],
     ['/\u00e9', ['/\xc3\xa9'], ['/\xe9']],
     ['[', ['/['], ['/a']],
+    ['/etc', ['/etc', '/etc/a/b'], ['/etcx', '/x/etc/a']],
+    ['/etc/', ['/etc/a', '/etc/a/b'], ['/etc', '/etcx/a']],
+    ['/usr/*/', ['/usr/lib/a', '/usr/lib/a/b'], ['/usr/a']],
+    ['/', ['/a', '/a/b'], []],
+    ['src/*.c', [`${HERE}/src/a.c`], ['/src/a.c', `${HERE}/src/a/b.c`, '/home/m/src/a.c']],
+    ['./a.c', [`${HERE}/a.c`], ['/a.c', `${HERE}/b/a.c`]],
+    ['../x/', ['/home/x/a', '/home/x/a/b'], ['/home/x']],
+    ['src/', [`${HERE}/src/a`], [`${HERE}/srca`, '/src/a']],
   ]
   for (const [glob, matching, others] of table) {
     it(`reads ${glob}`, () => {
