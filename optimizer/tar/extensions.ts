@@ -22,10 +22,21 @@ const NO_XATTRS: ExtendedHeader['xattrs'] = []
 
 /** @throws {TarFormatError} a record that is no number where one must be */
 export function applyExtensions(raw: RawHeader, extensions: Extensions, offset: number): ExtendedHeader {
-  const { mtimeSeconds, ...fields } = raw
+  // Field by field: rest and spread would take microseconds, for each entry of a layer.
   const header: ExtendedHeader = {
-    ...fields,
-    mtimeNanoseconds: mtimeSeconds * NANOSECONDS,
+    flag: raw.flag,
+    gnu: raw.gnu,
+    name: raw.name,
+    linkName: raw.linkName,
+    sizeBytes: raw.sizeBytes,
+    mode: raw.mode,
+    uid: raw.uid,
+    gid: raw.gid,
+    userName: raw.userName,
+    groupName: raw.groupName,
+    devMajor: raw.devMajor,
+    devMinor: raw.devMinor,
+    mtimeNanoseconds: raw.mtimeSeconds * NANOSECONDS,
     xattrs: xattrsOf(extensions.records),
   }
   // An empty value means: as if the record were not there.

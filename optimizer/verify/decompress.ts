@@ -122,14 +122,14 @@ function requireTaken(takenBytes: number, stretchBytes: number): void {
   }
 }
 
-/** Zstd frames. @throws {ZstdFormatError} */
+/** Zstd frames; a piece is good until the next is asked for. @throws {ZstdFormatError} */
 export async function* unzstdFrames(input: Input, onStart: OnStart): AsyncGenerator<Buffer> {
   const decompressor = new ZstdDecompressor()
+  const output = Buffer.allocUnsafe(OUTPUT_BYTES)
   let offset = 0
   for await (const piece of input.take()) {
     for (let rest = piece; ; ) {
       if (!decompressor.inFrame && rest.length > 0) onStart(offset)
-      const output = Buffer.allocUnsafe(OUTPUT_BYTES)
       const { consumed, produced } = step(decompressor, rest, output)
       offset += consumed
       rest = rest.subarray(consumed)

@@ -49,6 +49,7 @@ export function factsOf(entry: TarEntry, digest: Digest | undefined): Facts {
 
 export function compareFacts(source: Facts, target: Facts): FactDifference[] {
   if (source.type !== target.type) return [difference('TYPE', source.type, target.type)]
+  if (areEqual(source, target)) return []
   const found: FactDifference[] = []
   const compare = (fact: Fact, show: (facts: Facts) => string) => {
     const [left, right] = [show(source), show(target)]
@@ -64,6 +65,23 @@ export function compareFacts(source: Facts, target: Facts): FactDifference[] {
   compare('DEVICE', ({ devMajor, devMinor }) => `${devMajor}:${devMinor}`)
   if (source.xattrs.length > 0 || target.xattrs.length > 0) found.push(...xattrDifferences(source, target))
   return found
+}
+
+/** What is true of nearly all, said without a text being made of it. */
+function areEqual(source: Facts, target: Facts): boolean {
+  return (
+    source.sizeBytes === target.sizeBytes &&
+    source.digest === target.digest &&
+    source.mode === target.mode &&
+    source.uid === target.uid &&
+    source.gid === target.gid &&
+    source.mtimeNanoseconds === target.mtimeNanoseconds &&
+    source.devMajor === target.devMajor &&
+    source.devMinor === target.devMinor &&
+    source.linkName.equals(target.linkName) &&
+    source.xattrs.length === 0 &&
+    target.xattrs.length === 0
+  )
 }
 
 function difference(fact: Fact, source: string, target: string): FactDifference {
