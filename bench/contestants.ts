@@ -13,9 +13,11 @@ export interface Contestant {
 
 export const OPTIMIZER = fileURLToPath(new URL('../../bin/optimizer', import.meta.url))
 
-export const CONTESTANT_IDS = [
+/** Those that run when nobody is named. */
+export const USUAL_IDS = [
   ...['ours', 'ours-zstd', 'peer-9', 'peer-6', 'peer-zstd', 'newer-9', 'newer-6', 'newer-zstd'],
 ] as const
+export const CONTESTANT_IDS = [...USUAL_IDS, 'ours-fast', 'ours-small'] as const
 
 /** @param newer path of the `ctr-remote` of Debian's next release, or null where it cannot be had */
 export function contestants(newer: string | null): Contestant[] {
@@ -26,6 +28,8 @@ export function contestants(newer: string | null): Contestant[] {
 /** Their format's first contestant is what the others of it are compared with. */
 const OURS = [
   ours('ours', 'optimizer (its defaults)', 'eStargz', []),
+  ours('ours-fast', 'optimizer (--fast)', 'eStargz', ['--fast']),
+  ours('ours-small', 'optimizer (--small)', 'eStargz', ['--small']),
   ours('ours-zstd', 'optimizer (zstd:chunked)', 'zstd:chunked', ['--zstdchunked']),
 ]
 

@@ -12,7 +12,7 @@ import { formatSeconds } from '../optimizer/console.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, messageOf, UsageError } from '../shared/errors.ts'
 import { chosen, roundsOf, runBench, say, scaleOf } from './command.ts'
-import { CONTESTANT_IDS, type Contestant, contestants } from './contestants.ts'
+import { CONTESTANT_IDS, type Contestant, contestants, USUAL_IDS } from './contestants.ts'
 import {
   formatReport,
   type ImageFacts,
@@ -58,7 +58,7 @@ function readOptions(): Options {
     return {
       rounds: roundsOf(rounds),
       shapes: chosen('shape', shape ?? ['mixed', 'small-files', 'one-file'], SHAPES),
-      contestants: chosen('contestant', contestant, CONTESTANT_IDS),
+      contestants: chosen('contestant', contestant ?? [...USUAL_IDS], CONTESTANT_IDS),
       scale: scaleOf(scale),
       json,
     }

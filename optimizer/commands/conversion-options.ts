@@ -76,6 +76,18 @@ function addEstargzOptions(yargs: Argv): Argv {
 
 function addEngineOptions(yargs: Argv): Argv {
   return yargs
+    .option('fast', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: 'the lowest level for all but what clients wait for at start: less time, larger layers',
+    })
+    .option('small', {
+      group,
+      type: 'boolean',
+      default: false,
+      describe: "the engine's best level for everything: smaller layers, several times the time",
+    })
     .option('prefetch-compression-level', {
       group,
       type: 'string',
@@ -150,6 +162,38 @@ const EXTERNAL_TOC_OPTIONS = [
   'estargz-keep-diff-id',
 ] as const
 
+/** The level of what is not fetched ahead, with neither preset and with each. */
+interface Levels {
+  usual: number
+  max: number
+}
+
+/** @param option the one of the format. @throws {UsageError} a level is given, or a preset gives it, but not both */
+function compressionLevel(argv: Arguments, option: string, { usual, max }: Levels): number {
+  const preset = presetOf(argv)
+  const text = single(argv, option)
+  if (preset === undefined) return integerBetween(option, text ?? String(usual), 1, max)
+  if (text === undefined) return preset === 'fast' ? 1 : max
+  throw new UsageError('OPTION_CONFLICT', `--${preset} sets what --${option} sets: leave one of them out`)
+}
+
+/** The engine's best unless said otherwise: what clients wait for is a small part of the bytes. */
+function prefetchLevel(argv: Arguments, max: number): number {
+  const option = 'prefetch-compression-level'
+  const text = single(argv, option)
+  if (text !== undefined && presetOf(argv) === 'small')
+    throw new UsageError('OPTION_CONFLICT', `--small is the best level for everything: leave --${option} out`)
+  return integerBetween(option, text ?? String(max), 1, max)
+}
+
+/** @throws {UsageError} both are given */
+export function presetOf(argv: Arguments): 'fast' | 'small' | undefined {
+  if (argv.fast === true && argv.small === true)
+    throw new UsageError('OPTION_CONFLICT', '--fast and --small contradict: leave one of them out')
+  if (argv.fast === true) return 'fast'
+  return argv.small === true ? 'small' : undefined
+}
+
 /** @throws {UsageError}; {CodedError} ENGINE_MISSING */
 export function conversionOptions(argv: Arguments): ConversionOptions {
   return {
@@ -178,8 +222,6 @@ function layerFormat(argv: Arguments): LayerFormat {
   const engine = compressionEngine(
     wanted === undefined ? undefined : oneOf('compression-engine', wanted, ENGINE_NAMES),
   )
-  const level = (option: string, fallback: number) =>
-    integerBetween(option, single(argv, option) ?? String(fallback), 1, engine.levelMax)
   const externalToc = argv['estargz-external-toc'] === true
   const keepDiffId = argv['estargz-keep-diff-id'] === true
   if (external !== undefined && !externalToc) {
@@ -191,8 +233,11 @@ function layerFormat(argv: Arguments): LayerFormat {
   return {
     kind: 'estargz',
     engine: engine.name,
-    compressionLevel: level('estargz-compression-level', COMPRESSION_LEVEL_DEFAULT),
-    prefetchCompressionLevel: level('prefetch-compression-level', engine.levelMax),
+    compressionLevel: compressionLevel(argv, 'estargz-compression-level', {
+      usual: COMPRESSION_LEVEL_DEFAULT,
+      max: engine.levelMax,
+    }),
+    prefetchCompressionLevel: prefetchLevel(argv, engine.levelMax),
     chunkBytes: chunkBytes(argv, 'estargz-chunk-size'),
     minChunkBytes: sizeBytes(
       'estargz-min-chunk-size',
@@ -208,13 +253,14 @@ function layerFormat(argv: Arguments): LayerFormat {
 /** The dialect is never guessed from anything else: who reads one does not read the other in parts. */
 function zstdChunkedFormat(argv: Arguments): LayerFormat {
   const { levelMax } = compressionEngine('zstd')
-  const level = (option: string, fallback: number) =>
-    integerBetween(option, single(argv, option) ?? String(fallback), 1, levelMax)
   return {
     kind: 'zstdchunked',
     dialect: oneOf('zstdchunked-dialect', single(argv, 'zstdchunked-dialect') ?? 'stargz', DIALECTS),
-    compressionLevel: level('zstdchunked-compression-level', ZSTD_LEVEL_DEFAULT),
-    prefetchCompressionLevel: level('prefetch-compression-level', levelMax),
+    compressionLevel: compressionLevel(argv, 'zstdchunked-compression-level', {
+      usual: ZSTD_LEVEL_DEFAULT,
+      max: levelMax,
+    }),
+    prefetchCompressionLevel: prefetchLevel(argv, levelMax),
     chunkBytes: chunkBytes(argv, 'zstdchunked-chunk-size'),
   }
 }

@@ -13,7 +13,7 @@ import {
   positional,
   SNAPSHOTTER_DEFAULT,
 } from './common-options.ts'
-import { addConversionOptions } from './conversion-options.ts'
+import { addConversionOptions, presetOf } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
 import {
   addOutputImageOptions,
@@ -80,10 +80,11 @@ export function convertRequest(argv: Arguments): ConvertRequest {
       '--uncompress leaves every tar as it is: it goes with no order and with no --reuse',
     )
   }
-  if (uncompress && argv.zstdchunked === true)
+  const compresses = argv.zstdchunked === true ? 'zstdchunked' : presetOf(argv)
+  if (uncompress && compresses !== undefined)
     throw new UsageError(
       'OPTIONS_CONTRADICT',
-      '--uncompress and --zstdchunked contradict: leave one of them out',
+      `--uncompress and --${compresses} contradict: leave one of them out`,
     )
   return {
     source: parseLocation('source', positional(argv, 'source')),

@@ -2,6 +2,7 @@
 import type { BlobFormat } from '../estargz/blob-format.ts'
 import { CompressionPool } from '../estargz/compression-pool.ts'
 import type { Descriptor } from '../image/descriptor.ts'
+import type { Digest } from '../image/digest.ts'
 import type { ContentStore } from '../store/store.ts'
 import type { PathKey } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
@@ -30,7 +31,7 @@ export interface ImageRequest {
 }
 
 export interface ConversionProgress {
-  /** The layer in work, 0 = lowest, and how many there are. */
+  /** The lowest layer in work, 0 = lowest of all, and how many there are. */
   layer: number
   layers: number
   /** Uncompressed bytes of the layer. */
@@ -56,11 +57,7 @@ export async function convertImage(request: ImageRequest): Promise<ConvertedImag
   const format = blobFormat(options.format)
   const pool = new CompressionPool({ workers: options.workers })
   try {
-    const layers: ConvertedLayer[] = []
-    for (const index of request.layers.keys()) {
-      signal?.throwIfAborted()
-      layers.push(await convertNth(request, index, { pool, format }))
-    }
+    const layers = await convertLayers(request, { pool, format })
     signal?.throwIfAborted()
     const manifest = await writeImage({ content, source, layers, annotations: request.annotations ?? {} })
     return { manifest, layers, format }
@@ -69,10 +66,54 @@ export async function convertImage(request: ImageRequest): Promise<ConvertedImag
   }
 }
 
+/** A layer ends with its table on a single thread: the next one keeps the others busy. More at once only wait. */
+const LAYERS_AT_ONCE = 2
+
+interface Means {
+  pool: CompressionPool
+  format: BlobFormat | null
+}
+
+/** The first failure ends the others and is the one that is thrown. */
+async function convertLayers(request: ImageRequest, means: Means): Promise<ConvertedLayer[]> {
+  const failure = new AbortController()
+  const signals = request.signal === undefined ? [failure.signal] : [request.signal, failure.signal]
+  const signal = AbortSignal.any(signals)
+  const converted: ConvertedLayer[] = []
+  /** Of each digest the last layer begun: equal ones take turns, since they may become one blob. */
+  const last = new Map<Digest, Promise<void>>()
+  const inWork = new Set<number>()
+  const onProgress = (progress: ConversionProgress) => {
+    if (progress.layer === Math.min(...inWork)) request.onProgress?.(progress)
+  }
+  const waiting = request.layers.entries()
+  const convertNext = async (): Promise<void> => {
+    for (const [index, { descriptor }] of waiting) {
+      const work = (last.get(descriptor.digest) ?? Promise.resolve()).then(async () => {
+        signal.throwIfAborted()
+        inWork.add(index)
+        converted[index] = await convertNth({ ...request, signal, onProgress }, index, means)
+        inWork.delete(index)
+      })
+      last.set(descriptor.digest, work)
+      await work
+    }
+  }
+  const threads = Array.from({ length: LAYERS_AT_ONCE }, () =>
+    convertNext().catch((error: unknown) => {
+      failure.abort(error)
+      throw error
+    }),
+  )
+  const results = await Promise.allSettled(threads)
+  if (results.some(({ status }) => status === 'rejected')) throw signal.reason
+  return converted
+}
+
 async function convertNth(
   request: ImageRequest,
   index: number,
-  { pool, format }: { pool: CompressionPool; format: BlobFormat | null },
+  { pool, format }: Means,
 ): Promise<ConvertedLayer> {
   const { content, signal, onProgress } = request
   const layer = request.layers[index] as OpenedLayer

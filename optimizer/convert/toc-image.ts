@@ -72,6 +72,8 @@ export async function writeTocLayer(
   { layer, toc }: { layer: string; toc: { bytes: Buffer; diffId: string } },
 ): Promise<TocLayer> {
   const blob = await writeBytes(content, {
+    // Different layers may have the same TOC, and are written at the same time.
+    ref: `convert-toc-of-${layer.slice('sha256:'.length)}`,
     mediaType: MEDIA_TYPE.ociLayerGzip,
     bytes: toc.bytes,
     labels: { 'containerd.io/uncompressed': toc.diffId },

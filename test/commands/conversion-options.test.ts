@@ -41,4 +41,31 @@ describe('Options of a conversion', () => {
       })
     })
   }
+
+  const levels = (argv: Record<string, unknown>) => {
+    const { format } = conversionOptions({ ...argv })
+    if (format.kind === 'uncompressed') throw new Error('no format that compresses')
+    return [format.compressionLevel, format.prefetchCompressionLevel]
+  }
+
+  for (const [name, engine, max] of [
+    ['eStargz by zlib', { 'compression-engine': 'zlib' }, 9],
+    ['zstd:chunked', { zstdchunked: true }, 19],
+  ] as const) {
+    it(`have presets for ${name}: --fast takes the lowest level, but not of what is fetched ahead; --small the best`, () => {
+      assert.deepEqual(levels({ ...engine, fast: true }), [1, max])
+      assert.deepEqual(levels({ ...engine, fast: true, 'prefetch-compression-level': '2' }), [1, 2])
+      assert.deepEqual(levels({ ...engine, small: true }), [max, max])
+    })
+  }
+
+  it('refuse presets that contradict each other or a level', () => {
+    for (const argv of [
+      { fast: true, small: true },
+      { fast: true, 'estargz-compression-level': '1' },
+      { small: true, zstdchunked: true, 'zstdchunked-compression-level': '19' },
+      { small: true, 'prefetch-compression-level': '3' },
+    ])
+      assert.throws(() => conversionOptions(argv), { code: 'OPTION_CONFLICT' })
+  })
 })

@@ -257,15 +257,17 @@ describe('Converting an image', () => {
     assert.match(format?.engine.name ?? '', /^(libdeflate|zlib)$/)
   })
 
-  it('tells its progress through the layers', async () => {
-    const seen: string[] = []
+  it('tells its progress through the layers: of those in work the lowest', async () => {
+    const seen: number[] = []
     await converted(image([BASE, APP]), {
       onProgress: ({ layer, layers, doneBytes, totalBytes }) => {
         assert.ok(doneBytes > 0 && totalBytes > 0)
-        seen.push(`${layer + 1}/${layers}`)
+        assert.equal(layers, 2)
+        seen.push(layer)
       },
     })
-    assert.deepEqual(new Set(seen), new Set(['1/2', '2/2']))
+    assert.deepEqual(seen, seen.toSorted())
+    assert.ok(seen.includes(0) && seen.every((layer) => layer <= 1))
   })
 
   it('leaves no ingest open when the store fails, at whatever write', async () => {

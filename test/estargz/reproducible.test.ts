@@ -26,6 +26,9 @@ const FORMATS: Record<string, ConvertTarOptions> = {
   'eStargz with another level in front': { level: 1, prefetchLevel: 9 },
   'eStargz of shared members': { minChunkBytes: 50_000 },
   'eStargz with its TOC elsewhere': { externalToc: true },
+  'zstd:chunked': { dialect: 'stargz' },
+  'zstd:chunked with another level in front': { dialect: 'stargz', level: 1, prefetchLevel: 12 },
+  "zstd:chunked in the containers' dialect": { dialect: 'containers' },
   'eStargz that keeps its diff ID': { externalToc: true, keepDiffId: true, minChunkBytes: 50_000 },
 }
 
