@@ -1,6 +1,14 @@
 /** Entry of `optimizer`: command line to command, errors to one sentence and an exit code. */
 import { hideBin } from 'yargs/helpers'
-import { asCoded, CodedError, EXIT, InterruptedError, messageOf } from '../shared/errors.ts'
+import {
+  asCoded,
+  CodedError,
+  EXIT,
+  InterruptedError,
+  messageOf,
+  PreconditionError,
+  systemCodeOf,
+} from '../shared/errors.ts'
 import { collectEarly } from './collection.ts'
 import { commandLine } from './command-line.ts'
 import type { Arguments } from './commands/command.ts'
@@ -45,9 +53,16 @@ function logLevel(argv: Arguments): LogLevel {
   return LOG_LEVELS.find((level) => level === argv['log-level']) ?? 'info'
 }
 
+/** A reader that has seen enough, as `head`, is no failure. @throws {PreconditionError} OUTPUT_FAILED */
 function writeResult(output: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(output, (error) => (error ? reject(error) : resolve()))
+    const fail = (cause: Error) => {
+      if (systemCodeOf(cause) === 'EPIPE') return resolve()
+      const message = `the result could not be written to stdout: ${messageOf(cause)}`
+      reject(new PreconditionError('OUTPUT_FAILED', message, { cause }))
+    }
+    process.stdout.on('error', fail)
+    process.stdout.write(output, (error) => (error ? fail(error) : resolve()))
   })
 }
 

@@ -1,5 +1,5 @@
 /** From a run to a record that may be converted by. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { IncompleteRecordError, PreconditionError, WorkloadError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
@@ -137,18 +137,33 @@ export function requireUsableRecord(
   log.warn('the workload read no file of the image')
 }
 
-/** Whole or not at all. @throws {PreconditionError} RECORD_NOT_WRITTEN */
+/**
+ * Whole or not at all, except into what is no regular file: a pipe or a device, such as /dev/stdout, stays what it is.
+ * A link stays, too; what it leads to is written.
+ * @throws {PreconditionError} RECORD_NOT_WRITTEN
+ */
 export function writeRecordFile(path: string, record: AccessRecord): void {
-  const temporary = `${path}.${process.pid}.partial`
+  const text = formatRecord(record)
   try {
-    writeFileSync(temporary, formatRecord(record), { flag: 'wx' })
-    renameSync(temporary, path)
+    const present = statSync(path, { throwIfNoEntry: false })
+    if (present?.isFile() === false) writeFileSync(path, text)
+    else replaceFile(present === undefined ? path : realpathSync(path), text)
   } catch (cause) {
-    rmSync(temporary, { force: true })
     throw new PreconditionError(
       'RECORD_NOT_WRITTEN',
       `cannot write the record to ${path}: ${(cause as Error).message}`,
       { cause },
     )
+  }
+}
+
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.partial`
+  try {
+    writeFileSync(temporary, text, { flag: 'wx' })
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
   }
 }

@@ -1,5 +1,5 @@
 /** Option values as typed to values as used. Every parser names its option and says what it wants. */
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { messageOf, UsageError } from '../../shared/errors.ts'
 
@@ -63,12 +63,15 @@ export function environmentChange(option: string, text: string): string {
   throw invalidOption(option, text, 'write NAME=value, or NAME alone to remove it')
 }
 
-/** A file that will be written at the end: its folder is looked at now. */
+/** A file that will be written at the end: its folder is looked at now; of a pipe or a device itself. */
 export function outputFile(option: string, text: string): string {
   const path = resolve(text)
   try {
-    accessSync(dirname(path), constants.W_OK | constants.X_OK)
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error('it is a directory')
+    const present = statSync(path, { throwIfNoEntry: false })
+    if (present?.isDirectory()) throw new Error('it is a directory')
+    if (present === undefined) accessSync(dirname(path), constants.W_OK | constants.X_OK)
+    else if (present.isFile()) accessSync(dirname(realpathSync(path)), constants.W_OK | constants.X_OK)
+    else accessSync(path, constants.W_OK)
   } catch (cause) {
     throw invalidOption(option, text, `this file cannot be written (${messageOf(cause)})`)
   }

@@ -34,6 +34,7 @@ export async function execute(parts: ExecutionParts): Promise<Execution> {
   await task.start()
   const started = new Date()
   const startedAt = performance.now()
+  if (options.waitOnSignal) log.info('the workload runs until SIGINT (Ctrl-C)')
   const end = await firstEnd({
     task: ended,
     notifierEnded: notifier.ended,
@@ -83,7 +84,7 @@ export function requireSuccess(
     )
   }
   if (ready) return
-  const how = stop.rule === 'exit' ? `${stop.reason} before it was ready` : `it was not ready: ${stop.reason}`
+  const how = stop.rule === 'exit' ? `${stop.reason} before it was ready` : stop.reason
   throw new WorkloadError('WORKLOAD_NOT_READY', `the workload ${command}: ${how}: ${advice}; ${said}`)
 }
 

@@ -242,6 +242,16 @@ describe('optimizer convert', () => {
   })
 
   const user = process.getuid?.() === 0 ? 65534 : undefined
+  it('says in one sentence that stdout is full, and nothing of a reader that has seen enough', () => {
+    const inspect = `'${process.execPath}' '${PROGRAM}' inspect oci:${path('source')}:all`
+    const shell = (script: string) => spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8' })
+    const full = shell(`${inspect} > /dev/full`)
+    assert.equal(full.status, 3)
+    assert.match(full.stderr, /^optimizer: .*stdout: ENOSPC.* \[OUTPUT_FAILED\]\n$/)
+    const unread = shell(`{ ${inspect}; echo $? >&2; } | :`)
+    assert.equal(unread.stderr, '0\n')
+  })
+
   it('needs neither privilege nor daemon', () => {
     const target = `oci:${path('by-nobody')}:1`
     const converted = run(['convert', `oci:${path('source')}:all`, target, '--no-optimize'], { user })

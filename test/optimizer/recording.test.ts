@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -125,6 +138,31 @@ describe('a recording', () => {
         code: 'RECORD_NOT_WRITTEN',
       })
       assert.deepEqual(readdirSync(folder), ['record.jsonl'])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('leaves links and pipes as they are, and writes what they lead to', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'recording-'))
+    const at = (name: string) => join(folder, name)
+    try {
+      writeFileSync(at('record'), 'older')
+      symlinkSync('record', at('link'))
+      writeRecordFile(at('link'), recordOf(run()))
+      assert.equal(readlinkSync(at('link')), 'record')
+      const text = readFileSync(at('record'), 'utf8')
+      assert.equal(parseRecord(text).header.complete, true)
+
+      execFileSync('mkfifo', [at('pipe')])
+      // Open for both, so that the writer does not wait; a pipe holds a page at least.
+      const pipe = openSync(at('pipe'), 'r+')
+      writeRecordFile(at('pipe'), recordOf(run()))
+      const bytes = Buffer.alloc(4096)
+      assert.equal(bytes.toString('utf8', 0, readSync(pipe, bytes)), text)
+      closeSync(pipe)
+      assert.ok(lstatSync(at('pipe')).isFIFO())
+      assert.deepEqual(readdirSync(folder).sort(), ['link', 'pipe', 'record'])
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -124,7 +124,10 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
     const args = ['--wait-on-line', 'never', '--period', '300ms', ...shell('echo no; sleep 1000')]
     const done = await record(args)
     assert.equal(done.code, 4)
-    assert.match(done.stderr, /0\.3 s had passed before it was ready \(--wait-on-line\).*WORKLOAD_NOT_READY/s)
+    assert.match(
+      done.stderr,
+      /0\.3 s had passed before it was ready \(--wait-on-line: neither stream has said .*WORKLOAD_NOT_READY/s,
+    )
   })
 
   it('refuses rules that contradict each other, before anything runs', async () => {

@@ -14,32 +14,38 @@ export const WINDOW_CHARACTERS = 64 * 1024
 
 /** Listens from now on: to be made before the workload starts. */
 export function lineRule(text: string, subscribe: Subscribe): StopRule {
-  return outputRule('wait-on-line', () => textFinder(text), `has said ${JSON.stringify(text)}`, subscribe)
+  const said = JSON.stringify(text)
+  const words = { met: `has said ${said}`, unmet: `neither stream has said ${said}` }
+  return outputRule('wait-on-line', () => textFinder(text), words, subscribe)
 }
 
 /** As {@link lineRule}; the pattern sees whole lines, without their end. */
 export function regexRule(pattern: RegExp, subscribe: Subscribe): StopRule {
   const stateless = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
-  return outputRule(
-    'wait-on-regex',
-    () => lineFinder(stateless),
-    `had a line that matches ${stateless}`,
-    subscribe,
-  )
+  const words = { met: `had a line that matches ${stateless}`, unmet: `no line has matched ${stateless}` }
+  return outputRule('wait-on-regex', () => lineFinder(stateless), words, subscribe)
 }
 
-function outputRule(name: string, finder: () => Finder, found: string, subscribe: Subscribe): StopRule {
+interface Words {
+  /** After the name of the stream. */
+  met: string
+  unmet: string
+}
+
+function outputRule(name: string, finder: () => Finder, words: Words, subscribe: Subscribe): StopRule {
   const finders = { stdout: finder(), stderr: finder() }
   let isMet = false
+  let found = words.unmet
   const seen = new Promise<string>((resolve) => {
     const unsubscribe = subscribe((stream, text) => {
       if (!finders[stream](text)) return
       unsubscribe()
       isMet = true
-      resolve(`${stream} ${found}`)
+      found = `${stream} ${words.met}`
+      resolve(found)
     })
   })
-  return { name, met: (signal) => untilAborted(seen, signal), metByNow: () => isMet }
+  return { name, met: (signal) => untilAborted(seen, signal), metByNow: () => isMet, found: () => found }
 }
 
 /** The text has no newline, so a match never runs over the end of a line; what was cut in two is looked at again. */
