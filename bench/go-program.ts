@@ -8,41 +8,46 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Which of these packages Go cannot find, in one sentence, or false. */
-export function lackOfGo(libraries: string[]): string | false {
+/** @param before folders where packages are looked for before those of GOPATH */
+export function lackOfGo(libraries: string[], before?: string): string | false {
   if (spawnSync('go', ['version']).status !== 0) return 'no go in PATH (bin/setup --test provides it)'
   const missing = libraries.filter(
-    (library) => spawnSync('go', ['list', library], { env: environment() }).status !== 0,
+    (library) => spawnSync('go', ['list', library], { env: environment(before) }).status !== 0,
   )
   if (missing.length === 0) return false
   return `the Go library ${missing.join(', ')} is not in GOPATH (bin/setup --test provides it)`
 }
 
 /**
- * Path of the built program, which is named after the source's folder.
- * @param source path of its only file from the root of the repository
+ * Path of the built program, which is named after the folder of its sources.
+ * @param sources paths of its files from the root of the repository, all in one folder
+ * @param before as above
  */
-export function buildGoProgram(source: string): string {
-  const path = join(ROOT, source)
-  const digest = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16)
-  const program = join(cacheFolder(), `${basename(dirname(path))}-${digest}`)
+export function buildGoProgram(sources: readonly string[], before?: string): string {
+  const paths = sources.map((source) => join(ROOT, source))
+  const hash = createHash('sha256').update(before ?? '')
+  for (const path of paths) hash.update(readFileSync(path))
+  const name = basename(dirname(paths[0] ?? ROOT))
+  const program = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(program)) return program
   mkdirSync(cacheFolder(), { recursive: true })
   const unfinished = `${program}.${process.pid}`
-  execFileSync('go', ['build', '-o', unfinished, path], {
-    env: environment(),
+  execFileSync('go', ['build', '-o', unfinished, ...paths], {
+    env: environment(before),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   renameSync(unfinished, program)
   return program
 }
 
-function environment(): NodeJS.ProcessEnv {
+function environment(before: string | undefined): NodeJS.ProcessEnv {
+  const folders = [before, process.env.GOPATH].filter((folder) => folder !== undefined)
   return {
     GO111MODULE: 'off',
     GOTOOLCHAIN: 'local',
     GOCACHE: join(cacheFolder(), 'go-build'),
     ...process.env,
+    ...(folders.length === 0 ? {} : { GOPATH: folders.join(':') }),
   }
 }
 

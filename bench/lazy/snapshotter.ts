@@ -32,7 +32,7 @@ export function lackOfSnapshotter(): string | false {
 export async function startSnapshotter(options: { backgroundFetch: boolean }): Promise<Snapshotter> {
   const lack = lackOfSnapshotter()
   if (lack) throw new PreconditionError('SNAPSHOTTER_MISSING', `no lazily pulling snapshotter: ${lack}`)
-  const program = buildGoProgram('bench/lazy-snapshotter/main.go')
+  const program = buildGoProgram(['bench/lazy-snapshotter/main.go'])
   const folder = await mkdtemp(join(tmpdir(), 'hl-lazy-'))
   const [address, root, log] = ['socket', 'root', 'log'].map((name) => join(folder, name)) as [
     string,

@@ -3,7 +3,12 @@
  * content of its source, kept in the cache folder. test/readers/README.md says what it needs.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { buildGoProgram, lackOfGo } from '../../bench/go-program.ts'
+
+const FOLDER = 'test/readers/estargz-check'
+const LIBRARY = 'github.com/containerd/stargz-snapshotter/estargz'
+const LATER = process.env.LATER_GOPATH
 
 /** A name in a blob, as the library sees it. */
 export interface CheckedEntry {
@@ -28,17 +33,39 @@ export interface CheckedEntry {
 
 /** Why the checker cannot be built here, or false; with CI set always false: there it must be. */
 export function skipWithoutGo(): string | false {
-  return process.env.CI ? false : lackOfGo(['github.com/containerd/stargz-snapshotter/estargz'])
+  return process.env.CI ? false : lackOfGo([LIBRARY])
 }
 
 /** Path of the built checker. */
 export function buildGoChecker(): string {
-  return buildGoProgram('test/readers/estargz-check/main.go')
+  return buildGoProgram([`${FOLDER}/main.go`, `${FOLDER}/inside.go`])
 }
 
-/** Opens the blob, verifies TOC and chunks, reads every file. @throws with what the library says */
-export function checkBlob(program: string, blobPath: string, tocDigest: string): CheckedEntry[] {
-  const { status, stdout, stderr } = spawnSync(program, [blobPath, tocDigest], {
+/** The same for the library of a later Debian, which knows members that files share and TOCs elsewhere. */
+export function skipWithoutLaterGo(): string | false {
+  if (process.env.CI) return false
+  if (LATER === undefined || !existsSync(LATER))
+    return 'no later Go library in LATER_GOPATH (bin/setup --test provides it)'
+  return lackOfGo([`${LIBRARY}/externaltoc`], LATER)
+}
+
+export function buildLaterGoChecker(): string {
+  return buildGoProgram([`${FOLDER}/main.go`, `${FOLDER}/external.go`], LATER)
+}
+
+/**
+ * Opens the blob, verifies TOC and chunks, reads every file.
+ * @param tocPath where the TOC is when it is not in the blob
+ * @throws with what the library says
+ */
+export function checkBlob(
+  program: string,
+  blobPath: string,
+  tocDigest: string,
+  tocPath?: string,
+): CheckedEntry[] {
+  const args = [blobPath, tocDigest, ...(tocPath === undefined ? [] : [tocPath])]
+  const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     maxBuffer: 1024 ** 3,
   })

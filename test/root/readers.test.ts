@@ -8,7 +8,14 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { formatModtime } from '../../optimizer/estargz/toc.ts'
 import type { TarEntry } from '../../optimizer/tar/entry.ts'
-import { buildGoChecker, type CheckedEntry, checkBlob, skipWithoutGo } from '../helpers/go-checker.ts'
+import {
+  buildGoChecker,
+  buildLaterGoChecker,
+  type CheckedEntry,
+  checkBlob,
+  skipWithoutGo,
+  skipWithoutLaterGo,
+} from '../helpers/go-checker.ts'
 import { oddLayers } from '../helpers/odd-layers.ts'
 import { dir, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
 import { type ConvertedTar, convertTar, openTar } from '../helpers/tar-layer.ts'
@@ -134,6 +141,42 @@ describe('A blob of ours', () => {
       assert.throws(() => checkBlob(program, join(folder, 'broken'), tocDigest))
     })
   })
+})
+
+describe('A blob of ours, read by the Go library of a later Debian', { skip: skipWithoutLaterGo() }, () => {
+  let program: string
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hotlayer-test-'))
+    program = buildLaterGoChecker()
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  for (const [what, options] of [
+    ['has every file where files share members', { minChunkBytes: 16_384 }],
+    ['has every file where its TOC is elsewhere', { externalToc: true }],
+    ['has every file where both is so', { externalToc: true, minChunkBytes: 16_384 }],
+    ['has every file where it keeps its diff ID', { externalToc: true, keepDiffId: true }],
+  ] as const) {
+    it(what, async () => {
+      const tar = PLAIN
+      const blobPath = join(folder, 'blob')
+      const tocPath = join(folder, 'toc')
+      const prioritized = 'keepDiffId' in options ? [] : await somePaths(tar)
+      const made = await convertTar(tar, { chunkBytes: CHUNK_BYTES, prioritized, ...options })
+      writeFileSync(blobPath, made.blob)
+      writeFileSync(tocPath, made.externalToc?.bytes ?? '')
+      const isShared = made.toc.toc.entries.some(({ innerOffset }) => innerOffset !== undefined)
+      assert.equal(isShared, 'minChunkBytes' in options)
+      const found = checkBlob(program, blobPath, made.tocDigest, tocPath)
+      for (const entry of await expectedEntries(tar)) {
+        const { chunks: _, offset: _offset, ...facts } = found.find(({ name }) => name === entry.name) ?? {}
+        assert.deepEqual(facts, entry)
+      }
+      const other = `sha256:${'0'.repeat(64)}`
+      assert.throws(() => checkBlob(program, blobPath, other, tocPath), /invalid TOC JSON/)
+    })
+  }
 })
 
 type Expected = Omit<CheckedEntry, 'chunks' | 'offset'>
