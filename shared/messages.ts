@@ -3,7 +3,8 @@
  * A payload is one msgpack map. docs/protocol.md is the full text; the fixtures in test/fixtures/protocol
  * pin the bytes. Any change of bytes raises the version.
  */
-import { Packr } from 'msgpackr'
+// Not the package's whole: that loads a native accelerator for strings and streams, which cost the notifier's start.
+import { Packr } from 'msgpackr/pack'
 import { COMMAND_BYTES_MAX, PATH_BYTES_MAX, readAccesses } from './accesses-reader.ts'
 import { CodedError, messageOf } from './errors.ts'
 
