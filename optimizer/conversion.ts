@@ -9,6 +9,7 @@ import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform } from './image/platform.ts'
 import { withOpenLayers } from './open-layers.ts'
 import type { OpenStores } from './open-stores.ts'
+import { requireSpoolSpace } from './spool-need.ts'
 import type { Stages } from './stages.ts'
 import { requireBlobs } from './store/missing.ts'
 import {
@@ -21,6 +22,7 @@ import type { ContentStore } from './store/store.ts'
 import type { PathKey } from './tar/entry.ts'
 import type { GzipHelper } from './tar/gzip-helper.ts'
 import type { OpenedLayer } from './tar/layer.ts'
+import type { SpoolSpace } from './tar/spool-space.ts'
 import { type TocImage, writeTocImages } from './toc-images.ts'
 import { formatVerification, verificationError } from './verify/report.ts'
 import { verifyImages } from './verify/verify-images.ts'
@@ -38,6 +40,8 @@ export interface OutputOptions {
   tocReference: string | null
   /** What decompresses the source's gzip in place of what is built in; has no influence on the bytes. */
   gzipHelper: GzipHelper | null
+  /** For the uncompressed layers; of this run alone. */
+  space: SpoolSpace
   conversion: ConversionOptions
 }
 
@@ -92,7 +96,7 @@ export interface Conversion<Origin> {
 export async function resolveWhole(
   from: OpenStores,
   selection: PlatformSelection,
-  attestations: OutputOptions['attestations'],
+  { attestations, space }: OutputOptions,
   { console: log, stages }: ConversionContext,
 ): Promise<ResolvedImages> {
   const resolved = await stages.run('resolve', from.label, () =>
@@ -101,6 +105,7 @@ export async function resolveWhole(
   await requireBlobs(from, resolved, attestations === 'keep' ? resolved.attestations : [])
   for (const { manifest } of resolved.images)
     for (const [index, layer] of manifest.layers.entries()) requireReadableLayer(layer, index)
+  await requireSpoolSpace(from.content, resolved.images, space)
   tellLeftOut(resolved, attestations, log)
   return resolved
 }
@@ -197,7 +202,8 @@ async function convertPlatform<Origin>(
   const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
   const { gzipHelper } = output
   const helper = gzipHelper === null ? {} : { gzipHelper }
-  return await withOpenLayers({ content: from.content, image, ...helper, signal, stages }, async (layers) => {
+  const opening = { content: from.content, image, ...helper, space: output.space, signal, stages }
+  return await withOpenLayers(opening, async (layers) => {
     const order = orderOf(image, layers)
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>

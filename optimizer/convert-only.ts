@@ -58,7 +58,7 @@ async function convertIn(
 ): Promise<ConversionResult> {
   const { console: log } = context
   const running = { ...context, stages: new Stages(log) }
-  const resolved = await resolveWhole(from, platforms, output.attestations, running)
+  const resolved = await resolveWhole(from, platforms, output, running)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const conversion = await convertImages(
     {

@@ -1,14 +1,15 @@
 /** All layers of an image, read once each: at most as many at a time as there are processors to inflate. */
-import { randomUUID } from 'node:crypto'
-import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
 import type { Descriptor } from './image/descriptor.ts'
 import type { Digest } from './image/digest.ts'
+import { laterLayer, Turn } from './later-layer.ts'
+import { fitTogether } from './spool-need.ts'
 import type { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import type { GzipHelper } from './tar/gzip-helper.ts'
 import { type IndexedLayer, indexLayer, type LayerBlob, type OpenedLayer, openLayer } from './tar/layer.ts'
+import type { SpoolSpace } from './tar/spool-space.ts'
 
 /** Reading a layer is inflating it on one thread; more at a time would only fill the memory. */
 const CONCURRENT_LAYERS_MAX = 4
@@ -22,11 +23,11 @@ export interface OpenRequest {
   stages: Stages
 }
 
-/** What is in the layers, and nothing of their bytes kept. @returns lowest first */
-export async function indexLayers(request: OpenRequest): Promise<IndexedLayer[]> {
+/** What is in the layers, and nothing of their bytes kept. @param how told with the stage. @returns lowest first */
+export async function indexLayers(request: OpenRequest, how = ''): Promise<IndexedLayer[]> {
   const indexed: IndexedLayer[] = []
   const { layers } = request.image.manifest
-  await request.stages.run('read layers', `${layers.length} layers`, () =>
+  await request.stages.run('read layers', `${layers.length} layers${how}`, () =>
     readAll(request, async (index, blob) => {
       indexed[index] = await indexLayer(blob)
     }),
@@ -34,18 +35,19 @@ export async function indexLayers(request: OpenRequest): Promise<IndexedLayer[]>
   return indexed
 }
 
-/** @returns what `body` returns; the spool files are gone then, whatever happened */
+/** @returns what `body` returns; what was kept of the layers is gone then, whatever happened */
 export async function withOpenLayers<T>(
-  request: OpenRequest,
+  request: OpenRequest & { space: SpoolSpace },
   body: (layers: OpenedLayer[]) => Promise<T>,
 ): Promise<T> {
+  const { content, image, space } = request
+  const { layers } = image.manifest
+  if (!(await fitTogether(content, layers, space))) return await body(await layersOneByOne(request))
   const opened: OpenedLayer[] = []
   try {
-    const { layers } = request.image.manifest
     await request.stages.run('read layers', `${layers.length} layers`, () =>
       readAll(request, async (index, blob) => {
-        const spoolPath = join(tmpdir(), `hotlayer-${randomUUID()}`)
-        opened[index] = await openLayer({ ...blob, spoolPath })
+        opened[index] = await openIn(space, blob)
       }),
     )
     return await body(opened)
@@ -54,21 +56,42 @@ export async function withOpenLayers<T>(
   }
 }
 
+function openIn(space: SpoolSpace, blob: LayerBlob): Promise<OpenedLayer> {
+  return openLayer({ ...blob, space, spoolPath: space.newPath() })
+}
+
+/** Slower: each is decompressed twice. They are closed by whoever made them ready. */
+async function layersOneByOne(request: OpenRequest & { space: SpoolSpace }): Promise<OpenedLayer[]> {
+  const turn = new Turn()
+  const indexed = await indexLayers(request, ', and each again later: --spool-limit holds one at a time')
+  return indexed.map((layer, index) =>
+    laterLayer(layer, turn, () => openIn(request.space, blobOf(request, index, request.signal))),
+  )
+}
+
+function blobOf({ content, image, gzipHelper }: OpenRequest, index: number, signal: AbortSignal): LayerBlob {
+  const descriptor = image.manifest.layers[index] as Descriptor
+  return {
+    blob: content.read(descriptor.digest),
+    descriptor,
+    diffId: image.config.rootfs.diff_ids[index] as Digest,
+    ...(gzipHelper === undefined ? {} : { gzipHelper }),
+    signal,
+  }
+}
+
 async function readAll(
-  { content, image, gzipHelper, signal }: OpenRequest,
+  request: OpenRequest,
   read: (index: number, blob: LayerBlob) => Promise<void>,
 ): Promise<void> {
+  const { layers } = request.image.manifest
   const failure = new AbortController()
-  const either = AbortSignal.any([signal, failure.signal])
-  const helper = gzipHelper === undefined ? {} : { gzipHelper }
+  const either = AbortSignal.any([request.signal, failure.signal])
   let next = 0
   const worker = async () => {
-    while (next < image.manifest.layers.length) {
+    while (next < layers.length) {
       const index = next++
-      const descriptor = image.manifest.layers[index] as Descriptor
-      const diffId = image.config.rootfs.diff_ids[index] as Digest
-      const blob = content.read(descriptor.digest) as AsyncIterable<Buffer>
-      await read(index, { blob, descriptor, diffId, ...helper, signal: either })
+      await read(index, blobOf(request, index, either))
     }
   }
   const workers = Array.from({ length: Math.min(availableParallelism(), CONCURRENT_LAYERS_MAX) }, () =>

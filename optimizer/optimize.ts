@@ -75,7 +75,7 @@ async function optimizeIn(
   const { given, output, workload, recording } = request
   const running = { ...context, stages: new Stages(log) }
   const from = sourceBeside(to, run, request.source)
-  const resolved = await resolveWhole(from, request.platforms, output.attestations, running)
+  const resolved = await resolveWhole(from, request.platforms, output, running)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const workloadRun =

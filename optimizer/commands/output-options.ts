@@ -9,12 +9,13 @@ import { GZIP_HELPER_NAMES, type GzipHelper, requireGzipHelper } from '../tar/gz
 import type { Arguments } from './command.ts'
 import { positional, repeated, single } from './common-options.ts'
 import { conversionOptions } from './conversion-options.ts'
+import { addSpaceOptions, spaceOptions } from './space-options.ts'
 import { invalidOption, oneOf } from './values.ts'
 
 const GROUP = 'Image:'
 
 export function addOutputImageOptions(yargs: Argv): Argv {
-  return yargs
+  return addSpaceOptions(yargs)
     .option('platform', {
       group: GROUP,
       type: 'string',
@@ -77,6 +78,9 @@ export function targetLocation(argv: Arguments): ImageLocation {
 
 /** @throws {UsageError} */
 export function outputOptions(argv: Arguments): OutputOptions {
+  const conversion = conversionOptions(argv)
+  const { format } = conversion
+  const { space, ...memory } = spaceOptions(argv, format.kind === 'uncompressed' ? 0 : format.chunkBytes)
   const output: OutputOptions = {
     attestations: oneOf('attestations', single(argv, 'attestations') ?? 'drop', ['drop', 'keep']),
     annotations: annotationOptions(argv),
@@ -84,9 +88,9 @@ export function outputOptions(argv: Arguments): OutputOptions {
     verify: argv.verify === true,
     tocReference: single(argv, 'estargz-external-toc-ref') ?? null,
     gzipHelper: gzipHelper(argv),
-    conversion: conversionOptions(argv),
+    space,
+    conversion: { ...conversion, ...memory },
   }
-  const { format } = output.conversion
   if (format.kind === 'estargz' && format.externalToc === true) requireExternalTocAlone(argv, output)
   return output
 }

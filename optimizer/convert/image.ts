@@ -55,7 +55,7 @@ export interface ConvertedImage {
 export async function convertImage(request: ImageRequest): Promise<ConvertedImage> {
   const { content, source, options, signal } = request
   const format = blobFormat(options.format)
-  const pool = new CompressionPool({ workers: options.workers })
+  const pool = new CompressionPool(options)
   try {
     const layers = await convertLayers(request, { pool, format })
     signal?.throwIfAborted()
@@ -88,11 +88,15 @@ async function convertLayers(request: ImageRequest, means: Means): Promise<Conve
   }
   const waiting = request.layers.entries()
   const convertNext = async (): Promise<void> => {
-    for (const [index, { descriptor }] of waiting) {
+    for (const [index, layer] of waiting) {
+      const { descriptor } = layer
       const work = (last.get(descriptor.digest) ?? Promise.resolve()).then(async () => {
         signal.throwIfAborted()
+        await layer.ready?.()
         inWork.add(index)
         converted[index] = await convertNth({ ...request, signal, onProgress }, index, means)
+        // The next may need the room.
+        await layer.close()
         inWork.delete(index)
       })
       last.set(descriptor.digest, work)

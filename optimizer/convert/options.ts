@@ -13,6 +13,8 @@ export interface ConversionOptions {
   format: LayerFormat
   /** Threads that compress; has no influence on the bytes. */
   workers: number
+  /** Most bytes under way, uncompressed and compressed; follows from `workers` when absent. */
+  memoryBytes?: number
 }
 
 export const COMPRESSION_LEVEL_DEFAULT = 6

@@ -28,6 +28,8 @@ export class CompressionError extends CodedError {
 
 export interface PoolOptions {
   workers: number
+  /** Most bytes under way, uncompressed and compressed; a single larger batch is admitted alone. */
+  memoryBytes?: number
 }
 
 export type CompressJob = Pick<CompressRequest, 'codec' | 'memberLengths' | 'payloads'>
@@ -64,8 +66,10 @@ export class CompressionPool {
   #lastId = 0
   #failure: CompressionError | undefined
 
-  constructor({ workers }: PoolOptions) {
-    this.#bytesMax = (workers * BATCHES_PER_WORKER + BATCHES_ASIDE) * STANDARD_INPUT_BYTES
+  constructor({ workers, memoryBytes = Number.POSITIVE_INFINITY }: PoolOptions) {
+    const usualBytes = (workers * BATCHES_PER_WORKER + BATCHES_ASIDE) * STANDARD_INPUT_BYTES
+    const share = STANDARD_INPUT_BYTES / (STANDARD_INPUT_BYTES + STANDARD_OUTPUT_BYTES)
+    this.#bytesMax = Math.min(usualBytes, Math.floor(memoryBytes * share))
     this.#threads = Array.from({ length: workers }, () => this.#start())
   }
 

@@ -16,6 +16,7 @@ import { type GzipHelper, GzipHelperError, gunzipBy } from './gzip-helper.ts'
 import { TarIndexer } from './indexer.ts'
 import { keepLastOfName } from './last-wins.ts'
 import { Spool } from './spool.ts'
+import type { SpoolSpace } from './spool-space.ts'
 import { unzstd, ZstdFormatError } from './unzstd.ts'
 
 export interface LayerBlob {
@@ -32,6 +33,8 @@ export interface LayerBlob {
 export interface LayerSource extends LayerBlob {
   /** A file to be made, as large as the uncompressed layer; it has no name any more when this returns. */
   spoolPath: string
+  /** What all layers of a run share. */
+  space?: SpoolSpace
 }
 
 /** What a layer says of its entries. */
@@ -45,6 +48,8 @@ export interface IndexedLayer {
 }
 
 export interface OpenedLayer extends IndexedLayer {
+  /** Where the bytes are not there from the beginning: to be called once, before they are read. */
+  ready?(): Promise<void>
   /** Bytes of the uncompressed tar. */
   read(offset: number, bytes: number): Promise<Buffer>
   /** The same into memory that is there already: fills all of `target`. */
@@ -56,10 +61,10 @@ export interface OpenedLayer extends IndexedLayer {
 /**
  * @throws {LayerCorruptError} naming the check that failed: size, digest, gzip, zstd, tar, diff ID
  * @throws {LayerUnsupportedError} more than any real layer needs
- * @throws {SpoolError} the disk is full
+ * @throws {SpoolError} the disk is full; {SpoolLimitError}
  */
 export async function openLayer(source: LayerSource): Promise<OpenedLayer> {
-  const spool = await Spool.create(source.spoolPath)
+  const spool = await Spool.create(source.spoolPath, source.space)
   try {
     return {
       ...(await readLayer(source, spool)),
