@@ -139,6 +139,12 @@ function creationError(error: unknown): unknown {
   const details = detailsOf(error)
   const options = { cause: error }
   const [, command, why = ''] = /exec: "(.*?)": ([^:]*(?:: [^:]*)?)/s.exec(details) ?? []
+  if (command !== undefined && /not found in \$PATH/.test(why))
+    return new WorkloadError(
+      'COMMAND_NOT_FOUND',
+      `the image has no command ${JSON.stringify(command)} in its PATH: check --entrypoint, --args and what --env makes of PATH`,
+      options,
+    )
   if (command !== undefined && /not found|no such file/.test(why))
     return new WorkloadError(
       'COMMAND_NOT_FOUND',
@@ -148,7 +154,7 @@ function creationError(error: unknown): unknown {
   if (command !== undefined && /permission denied|is a directory/.test(why))
     return new WorkloadError(
       'COMMAND_NOT_EXECUTABLE',
-      `${JSON.stringify(command)} in the image cannot be executed (${why}): check --entrypoint, --args and --user`,
+      `${JSON.stringify(command)} in the image cannot be executed (${why.replace(/: unknown$/, '')}): check --entrypoint, --args and --user`,
       options,
     )
   return new WorkloadError('TASK_FAILED', `the runtime could not create the workload: ${details}`, options)

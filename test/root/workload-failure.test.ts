@@ -63,10 +63,14 @@ describe('a workload that fails', { skip }, () => {
     await fails(entrypoint('no-such-command'), {
       code: 'COMMAND_NOT_FOUND',
       exitCode: 4,
-      message: /"no-such-command"/,
+      message: /"no-such-command" in its PATH/,
     })
     await fails(entrypoint('/no/such/path'), { code: 'COMMAND_NOT_FOUND', message: /"\/no\/such\/path"/ })
-    await fails(entrypoint('/folder'), { code: 'COMMAND_NOT_EXECUTABLE', exitCode: 4 })
+    await fails(entrypoint('/folder'), {
+      code: 'COMMAND_NOT_EXECUTABLE',
+      exitCode: 4,
+      message: /\([^:]*\): check/,
+    })
   })
 
   it('because its command is no program', async () => {
