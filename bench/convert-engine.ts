@@ -1,5 +1,6 @@
 /**
- * The engine alone: a layer opened (inflated, checked, indexed, spooled) and converted, without a store.
+ * The engine alone: a layer opened (inflated, checked, indexed, spooled) and converted, without a store, beside the
+ * floor, which is what the libraries under it take for the same bytes on one thread (engine-floor.ts).
  *
  *   npm run build && node dist/bench/convert-engine.js [--megabytes 200]
  *
@@ -8,6 +9,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createReadStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { open as openFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,10 +21,12 @@ import { orderEntries } from '../optimizer/estargz/prioritize.ts'
 import { writeBlob } from '../optimizer/estargz/writer.ts'
 import { type Digest, DigestCounter } from '../optimizer/image/digest.ts'
 import { type OpenedLayer, openLayer } from '../optimizer/tar/layer.ts'
+import { floor } from './engine-floor.ts'
 
 interface Run {
   engine: EngineName
   level: number
+  /** 0: the floor. */
   workers: number
 }
 
@@ -39,6 +43,7 @@ interface Measurement {
   peakRssBytes: number
 }
 
+const NOTHING: Figures = { wallSeconds: 0, cpuSeconds: 0, outputBytes: 0 }
 const PRIORITIZED_EVERY = 50
 const CHUNK_BYTES = 4 * 1024 * 1024
 /** In the order of most interest; the tail of /usr is cut off when there are enough. */
@@ -61,6 +66,10 @@ async function measured<T extends { bytes: number }>(work: () => Promise<T>): Pr
 
 async function measure(folder: string, diffId: Digest, digest: Digest, run: Run): Promise<Measurement> {
   const blobPath = join(folder, 'layer.tar.gz')
+  if (run.workers === 0) {
+    const [, convert] = await measured(async () => ({ bytes: floor(blobPath, join(folder, 'floor'), run) }))
+    return { open: NOTHING, convert, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
+  }
   const size = statSync(blobPath).size
   const [{ layer }, open] = await measured(async () => {
     const opened: OpenedLayer = await openLayer({
@@ -75,8 +84,10 @@ async function measure(folder: string, diffId: Digest, digest: Digest, run: Run)
   const [, convert] = await measured(async () => {
     const pool = new CompressionPool({ workers: run.workers })
     const format = estargzFormat({ engine: run.engine, compressionLevel: run.level, chunkBytes: CHUNK_BYTES })
-    const sink = { write: async () => {} }
+    const file = await openFile(join(folder, 'blob'), 'w')
+    const sink = { write: async (bytes: Uint8Array) => void (await file.write(bytes)) }
     const blob = await writeBlob(layer, orderEntries(layer.entries, paths), pool, sink, { format })
+    await file.close()
     await pool.close()
     return { bytes: blob.sizeBytes }
   })
@@ -100,16 +111,20 @@ async function main(megabytes: number): Promise<void> {
       `layer: ${megabytesOf(tarBytes)} MB, gzip -6: ${megabytesOf(statSync(`${tarPath}.gz`).size)} MB\n`,
     )
     console.log(
-      '| engine | level | threads | open MB/s | MB/cpu-s | convert MB/s | MB/cpu-s | out MB | peak RSS MiB |',
+      '| engine | level | threads | open MB/s | MB/cpu-s | convert MB/s | MB/cpu-s | out MB | peak RSS MiB | × floor wall | × floor CPU |',
     )
-    console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+    console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+    const floors = new Map<string, Measurement>()
     for (const run of runs()) {
       writeFileSync(join(folder, 'run.json'), JSON.stringify({ folder, diffId, digest, run }))
       const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), join(folder, 'run.json')], {
         encoding: 'utf8',
       })
       if (child.status !== 0) throw new Error(child.stderr)
-      console.log(row(run, JSON.parse(child.stdout) as Measurement, tarBytes))
+      const measurement = JSON.parse(child.stdout) as Measurement
+      const key = `${run.engine} ${run.level}`
+      if (run.workers === 0) floors.set(key, measurement)
+      console.log(row(run, measurement, { tarBytes, floor: floors.get(key) as Measurement }))
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -131,28 +146,36 @@ function makeTar(tarPath: string, megabytes: number): void {
 
 function runs(): Run[] {
   const engine = compressionEngine().name
-  const list: Run[] = [1, 2].map((workers) => ({ engine, level: 6, workers }))
-  if (engine === 'libdeflate')
-    list.push({ engine, level: 4, workers: 2 }, { engine: 'zlib', level: 6, workers: 2 })
+  const threads = [0, 1, 2]
+  const list: Run[] = threads.map((workers) => ({ engine, level: 6, workers }))
+  if (engine === 'libdeflate') {
+    for (const workers of threads) list.push({ engine, level: 1, workers })
+    for (const workers of threads) list.push({ engine: 'zlib', level: 6, workers })
+  }
   return list
 }
 
+/** Beside the floor: its time divided by the threads, which nobody can reach, and its processor time as it is. */
 function row(
   { engine, level, workers }: Run,
   { open, convert, peakRssBytes }: Measurement,
-  tarBytes: number,
+  { tarBytes, floor }: { tarBytes: number; floor: Measurement },
 ): string {
-  const rate = (seconds: number) => (tarBytes / 1e6 / seconds).toFixed(0)
+  const rate = (seconds: number) => (seconds === 0 ? '–' : (tarBytes / 1e6 / seconds).toFixed(0))
+  const times = (key: 'wallSeconds' | 'cpuSeconds', threads: number) =>
+    (((open[key] + convert[key]) * threads) / floor.convert[key]).toFixed(2)
   const cells = [
     engine,
     level,
-    workers,
+    workers === 0 ? 'floor' : workers,
     rate(open.wallSeconds),
     rate(open.cpuSeconds),
     rate(convert.wallSeconds),
     rate(convert.cpuSeconds),
     megabytesOf(convert.outputBytes),
     (peakRssBytes / 1024 ** 2).toFixed(0),
+    times('wallSeconds', Math.max(1, workers)),
+    times('cpuSeconds', 1),
   ]
   return `| ${cells.join(' | ')} |`
 }

@@ -260,7 +260,10 @@ function zstdChunkedFormat(argv: Arguments): LayerFormat {
       usual: ZSTD_LEVEL_DEFAULT,
       max: levelMax,
     }),
-    prefetchCompressionLevel: prefetchLevel(argv, levelMax),
+    // Where nobody has said one, the format chooses by what it is for.
+    ...(single(argv, 'prefetch-compression-level') === undefined && presetOf(argv) !== 'small'
+      ? {}
+      : { prefetchCompressionLevel: prefetchLevel(argv, levelMax) }),
     chunkBytes: chunkBytes(argv, 'zstdchunked-chunk-size'),
   }
 }

@@ -32,7 +32,10 @@ export interface PoolOptions {
   memoryBytes?: number
 }
 
-export type CompressJob = Pick<CompressRequest, 'codec' | 'memberLengths' | 'payloads'>
+export type CompressJob = Pick<CompressRequest, 'codec' | 'memberLengths' | 'payloads'> & {
+  /** For large members, by the same thread each: what it takes for them, it keeps. */
+  sameThread?: boolean
+}
 
 /** Memory for a batch: members are put into `input` one after the other. Goes back with `release`. */
 export interface BatchBuffers {
@@ -113,7 +116,7 @@ export class CompressionPool {
   /** What lies in the batch's input, compressed into its output. */
   compress(buffers: BatchBuffers, job: CompressJob): Promise<CompressedBatch> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    const thread = this.#threads.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a))
+    const thread = this.#threads.reduce((a, b) => (!job.sameThread && b.jobs.size < a.jobs.size ? b : a))
     const id = ++this.#lastId
     const request: CompressRequest = {
       id,

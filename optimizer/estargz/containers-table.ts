@@ -26,7 +26,7 @@ const EMPTY = Buffer.alloc(0)
 const EMPTY_DIGEST = digestOf('')
 
 export class ContainersTable implements BlobTable {
-  readonly #codec: Codec
+  readonly #codecOf: (bytes: number) => Codec
   readonly #toc = new TocText<ContainersEntry>()
   readonly #tarSplit = new CompressedTarSplit()
   /** Entries whose headers were seen and that are not told yet. */
@@ -41,8 +41,9 @@ export class ContainersTable implements BlobTable {
   /** Every entry is told exactly; otherwise readers would refuse the layer when they compare. */
   #isExact = true
 
-  constructor(codec: Codec) {
-    this.#codec = codec
+  /** @param codecOf of the TOC by its size, and of the end of the archive */
+  constructor(codecOf: (bytes: number) => Codec) {
+    this.#codecOf = codecOf
   }
 
   observe({ parts }: Member, bytes: Uint8Array): void {
@@ -108,14 +109,14 @@ export class ContainersTable implements BlobTable {
   }
 
   async end(output: BlobOutput): Promise<BlobEnd> {
-    await output.member([END_OF_ARCHIVE], this.#codec)
+    await output.member([END_OF_ARCHIVE], this.#codecOf(END_OF_ARCHIVE.length))
     this.#tarSplit.text.segment(Buffer.concat([this.#between, END_OF_ARCHIVE]))
     const tarSplit = this.#isExact ? this.#tarSplit.end() : undefined
     const fields: Record<string, string> =
       tarSplit === undefined ? {} : { tarSplitDigest: digestOf(tarSplit.compressed) }
     const json = this.#toc.end(fields)
     const jsonBytes = json.reduce((sum, piece) => sum + piece.length, 0)
-    const compressed = await output.compressed(json, this.#codec)
+    const compressed = await output.compressed(json, this.#codecOf(jsonBytes))
     const compressedTocDigest = digestOf(compressed)
     const toc = await emitFrame(output, compressed, jsonBytes)
     const frames =

@@ -274,6 +274,7 @@ class BlobWriting {
         codec,
         memberLengths,
         payloads: new Uint32Array(),
+        sameThread: true,
       })
       return await use(buffers.output.subarray(0, compressed.memberLengths[0]))
     } finally {
