@@ -15,11 +15,8 @@ import { fileURLToPath } from 'node:url'
 
 /** Generous: it only ends what hangs. */
 const FILE_TIMEOUT_MS = 10 * 60 * 1000
-/**
- * Root tests wait for daemons, workloads and periods most of the time, and each file has a containerd, a namespace and
- * folders of its own. More of them at once would measure how slow a machine can be.
- */
-const ROOT_FILES_AT_ONCE = 2
+/** They share the machine's control groups and clocks. */
+const ROOT_FILES_AT_ONCE = 1
 /** They take the longest: started last they would run alone at the end. */
 const FIRST = /\/(start|package)\.test\.js$/
 

@@ -138,19 +138,21 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
   })
 
   describe('with --wait-on-signal', () => {
+    /** Said when a SIGINT no longer interrupts; what the workload says may come before. */
+    const WAITS = 'the workload runs until SIGINT'
     const args = ['record', 'source', '--wait-on-signal', ...shell(`${READING}; sleep 1000 & wait`)]
 
     it('ends the run at SIGINT, which is a success', async () => {
       const child = bench.spawn(args)
       const done = finished(child)
-      await says(child, /\| reading/)
+      await Promise.all([says(child, /\| reading/), says(child, new RegExp(WAITS))])
       child.kill('SIGINT')
       succeeded(await done)
       const { header } = parseRecord((await done).stdout)
       assert.deepEqual([header.stop.rule, header.stop.reason], ['wait-on-signal', 'SIGINT came'])
     })
 
-    it('does so on a terminal at Ctrl-C', async () => {
+    it('does so on a terminal at Ctrl-C', { timeout: 60_000 }, async () => {
       const { address, namespace } = bench.containerd.daemon
       const command = [process.execPath, join(import.meta.dirname, '../../../bin/optimizer'), ...args]
       const words = [...command, '--record-out', out()].map((word) => `'${word}'`)
@@ -162,14 +164,16 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
         stdio: ['pipe', 'pipe', 'inherit'],
       })
       let said = ''
-      await new Promise<void>((resolve) => {
+      const exit = once(terminal, 'exit')
+      await new Promise<void>((resolve, reject) => {
+        exit.then(() => reject(new Error(`it ended before it was asked to:\n${said}`)), reject)
         terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
           said += text
-          if (said.includes('| reading')) resolve()
+          if (said.includes('| reading') && said.includes(WAITS)) resolve()
         })
       })
       terminal.stdin.write('\x03')
-      const [code] = await once(terminal, 'exit')
+      const [code] = await exit
       assert.equal(code, 0, said)
       assert.equal(parseRecord(readFileSync(out(), 'utf8')).header.stop.rule, 'wait-on-signal')
     })

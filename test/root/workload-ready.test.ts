@@ -145,7 +145,7 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
     // The one that is met last gives its name, and which that is nobody knows before.
     assert.ok(['wait-on-line', 'ready-tcp'].includes(found.stop.rule))
     isReady(found, found.stop.rule, /has said "serving" and 127\.0\.0\.1:8080 took/)
-    await neverReady('echo serving; sleep 1000', options, /--wait-on-line, --ready-tcp/)
+    await neverReady('echo serving; sleep 1000', options, /--wait-on-line: .*, --ready-tcp/)
   })
 
   it('when it has settled: files opened after it was ready still count', async () => {
