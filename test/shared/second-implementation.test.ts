@@ -9,7 +9,7 @@ const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/protocol/', impor
 
 describe('a second implementation', () => {
   it("reads every fixture of the optimizer's messages, refuses those to be refused, writes the notifier's", () => {
-    const { status, stdout, stderr } = spawnSync('python3', [SCRIPT, FIXTURES], { encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync('python3', ['-B', SCRIPT, FIXTURES], { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
     const [, tried, failed] = /^(\d+) tried, (\d+) failed\n$/.exec(stdout) ?? []
     assert.equal(failed, '0', stdout)
