@@ -15,6 +15,7 @@ interface MountsBinding {
     attributes: number,
     parameters: [string, string | null][],
   ): void
+  copyMountInto(namespacePath: string, target: string): void
   unmount(target: string, flags: number): void
   makeFifo(path: string, mode: number): void
 }
@@ -186,6 +187,24 @@ function kernelLacksLowerdirPlus(cause: unknown): boolean {
   const facts = cause as { code?: unknown; details?: unknown }
   if (facts.code === 'ENOSYS') return true
   return typeof facts.details === 'string' && facts.details.includes("Unknown parameter 'lowerdir+'")
+}
+
+/**
+ * Mounts what is mounted at `target` there in another mount namespace, too, mounts below it included; this process
+ * stays where it is. Nothing happens where it is there already, because mounts made here reach that namespace.
+ *
+ * @param namespacePath e.g. `/proc/7/ns/mnt`
+ * @throws {NativeError} MOUNT_FAILED; its `systemCode` is `ENOSYS` or `EPERM` where the kernel, or what guards it,
+ *   does not allow it (Linux before 5.2)
+ * @see open_tree(2), move_mount(2)
+ */
+export function copyMountInto(namespacePath: string, target: string): void {
+  orNativeError(
+    'MOUNT_FAILED',
+    `cannot mount ${target} in ${namespacePath}`,
+    'mounting needs root (CAP_SYS_ADMIN)',
+    () => loadAddon<MountsBinding>().copyMountInto(namespacePath, target),
+  )
 }
 
 const MNT_DETACH = 2

@@ -18,6 +18,7 @@ import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { Stages } from './stages.ts'
 import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
+import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import type { Run } from './workload/run.ts'
@@ -74,12 +75,19 @@ async function optimizeIn(
   const { console: log } = context
   const { given, output, workload, recording } = request
   const running = { ...context, stages: new Stages(log) }
+  // With records given it has to be seen first whether there is anything left to run.
+  const early =
+    workload !== null && given.records.length === 0
+      ? { notifier: EarlyNotifier.start(run, workload, context.signal) }
+      : {}
   const from = sourceBeside(to, run, request.source)
   const resolved = await resolveWhole(from, request.platforms, output, running)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const workloadRun =
-    workload === null || chosen === null ? null : await recordImage(run, chosen, workload, running)
+    workload === null || chosen === null
+      ? null
+      : await recordImage(run, chosen, workload, { ...running, ...early })
 
   const orderOf: OrderOf = (image, layers) =>
     image === chosen && workloadRun !== null

@@ -3,6 +3,7 @@ import type { Console } from './console.ts'
 import { formatPlatform } from './image/platform.ts'
 import type { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
+import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import type { Run } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
@@ -16,17 +17,20 @@ export interface RecordContext {
   /** @see Interruption */
   nextInterrupt: NextInterrupt
   stages: Stages
+  /** Where one was started while it was being found out what to run. */
+  notifier?: EarlyNotifier
 }
 
 export async function recordImage(
   run: Run,
   image: ResolvedImage,
   options: WorkloadOptions,
-  { console: log, signal, nextInterrupt, stages }: RecordContext,
+  { console: log, signal, nextInterrupt, stages, ...context }: RecordContext,
 ): Promise<WorkloadRun> {
   const { manifest, config, name } = image
   // An image without a command is known before it is unpacked.
   planProcess(config.config ?? {}, options)
+  const notifier = context.notifier ?? EarlyNotifier.start(run, options, signal)
   const chainId = await stages.run('unpack', options.snapshotter, () =>
     unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
   )
@@ -35,6 +39,7 @@ export async function recordImage(
       image: { name, config },
       chainId,
       options,
+      notifier,
       output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
       signal,
       nextInterrupt,

@@ -15,6 +15,7 @@ import { ContainerdContentStore, ContainerdImageStore } from './store/containerd
 import { requireBlobs } from './store/missing.ts'
 import { type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { packageVersion } from './version.ts'
+import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
@@ -72,6 +73,7 @@ async function recordIn(
   context: RecordOnlyContext,
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   const { console: log, signal } = context
+  const notifier = EarlyNotifier.start(run, workload, signal)
   const stages = new Stages(log)
   const content = new ContainerdContentStore(run.containerd, run.id)
   const images = new ContainerdImageStore(run.containerd)
@@ -82,7 +84,7 @@ async function recordIn(
   const image = resolved.images[0] as ResolvedImage
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
 
-  const workloadRun = await recordImage(run, image, workload, { ...context, stages })
+  const workloadRun = await recordImage(run, image, workload, { ...context, stages, notifier })
   const layers = await indexLayers({ content, image, signal, stages })
   const record = concludeRecord(workloadRun, image, layers, recording, log)
   const result: RecordResult = {

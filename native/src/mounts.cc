@@ -1,15 +1,19 @@
-// mount(2), umount2(2), mkfifo(3) and the new mount API, as thin as they are. What the arguments mean is decided in
+// mount(2), umount2(2), mkfifo(3) and the new mount API, as thin as they are, and a mount copied into another namespace. What the arguments mean is decided in
 // mounts.ts. Every function throws what node:fs would throw.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include <thread>
 
 #include "posix.h"
 
 // The new mount API by number: its wrappers came with glibc 2.36, and its header fights with <sys/mount.h>.
 // The numbers are the same on every architecture (they are newer than the unified tables).
-static constexpr long kMoveMount = 429, kFsopen = 430, kFsconfig = 431, kFsmount = 432;
+static constexpr long kOpenTree = 428, kMoveMount = 429, kFsopen = 430, kFsconfig = 431, kFsmount = 432;
+static constexpr unsigned kOpenTreeClone = 1, kOpenTreeCloexec = O_CLOEXEC, kAtRecursive = 0x8000;
 static constexpr unsigned kFsopenCloexec = 1, kFsmountCloexec = 1, kMoveMountFromEmptyPath = 4;
 static constexpr unsigned kFsconfigSetFlag = 0, kFsconfigSetString = 1, kFsconfigCreate = 6;
 
@@ -69,6 +73,45 @@ static void MountWithParameters(const Napi::CallbackInfo& info) {
     throw ErrnoError(env, "move_mount", errno);
 }
 
+// A failed system call; none when it has no name.
+struct Failure {
+  const char* syscall = nullptr;
+  int error = 0;
+};
+
+static bool SameFile(const struct stat& one, const struct stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+// Moves the calling thread into the namespace, where it stays: only for threads that end soon.
+static Failure PutInto(const std::string& space, int tree, const struct stat& root, const std::string& target) {
+  const UniqueFd entry(open(space.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!entry.valid()) return {"open", errno};
+  // A thread that shares its root and working directory with others cannot move.
+  if (unshare(CLONE_FS) != 0) return {"unshare", errno};
+  if (setns(entry.get(), CLONE_NEWNS) != 0) return {"setns", errno};
+  struct stat there;
+  if (stat(target.c_str(), &there) != 0) return {"stat", errno};
+  // Where the namespaces' mounts are shared it has come by itself.
+  if (SameFile(there, root)) return {};
+  if (syscall(kMoveMount, tree, "", AT_FDCWD, target.c_str(), kMoveMountFromEmptyPath) != 0)
+    return {"move_mount", errno};
+  return {};
+}
+
+// copyMountInto(path of a mount namespace, target): what is mounted at target here is mounted there, too.
+static void CopyMountInto(const Napi::CallbackInfo& info) {
+  const std::string space = Text(info, 0), target = Text(info, 1);
+  struct stat root;
+  if (stat(target.c_str(), &root) != 0) throw ErrnoError(info.Env(), "stat", errno);
+  const UniqueFd tree(static_cast<int>(
+      syscall(kOpenTree, AT_FDCWD, target.c_str(), kOpenTreeClone | kOpenTreeCloexec | kAtRecursive)));
+  if (!tree.valid()) throw ErrnoError(info.Env(), "open_tree", errno);
+  Failure failure;
+  std::thread([&] { failure = PutInto(space, tree.get(), root, target); }).join();
+  if (failure.syscall != nullptr) throw ErrnoError(info.Env(), failure.syscall, failure.error);
+}
+
 // unmount(target, flags)
 static void Unmount(const Napi::CallbackInfo& info) {
   if (umount2(Text(info, 0).c_str(), static_cast<int>(Number(info, 1))) != 0)
@@ -83,6 +126,7 @@ static void MakeFifo(const Napi::CallbackInfo& info) {
 void InitMounts(Napi::Env env, Napi::Object exports) {
   exports.Set("mount", Napi::Function::New<Mount>(env, "mount"));
   exports.Set("mountWithParameters", Napi::Function::New<MountWithParameters>(env, "mountWithParameters"));
+  exports.Set("copyMountInto", Napi::Function::New<CopyMountInto>(env, "copyMountInto"));
   exports.Set("unmount", Napi::Function::New<Unmount>(env, "unmount"));
   exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
 }

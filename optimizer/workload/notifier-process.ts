@@ -56,8 +56,6 @@ export interface NotifierSpawnOptions {
   answerSeconds?: number
   /** Entry of the notifier. */
   entry?: string
-  /** Called with accesses as they arrive. */
-  onAccesses?: (accesses: readonly Access[]) => void
   /** Absolute path of a program in place of Node and that entry. */
   command?: string | undefined
 }
@@ -89,6 +87,8 @@ export class NotifierProcess {
   readonly accesses: Access[] = []
   /** Times the sequence had a gap: accesses are missing. */
   sequenceGaps = 0
+  /** Called with accesses as they arrive. */
+  onAccesses: ((accesses: readonly Access[]) => void) | undefined
 
   readonly #child: ChildProcess
   readonly #connection: Connection<FromNotifier, FromOptimizer>
@@ -115,7 +115,7 @@ export class NotifierProcess {
   }
 
   /**
-   * Starts the notifier in a clone of the current mount namespace: what it shall see must be mounted before.
+   * Starts the notifier in a clone of the current mount namespace.
    * @returns after both sides said hello
    * @throws {NotifierError | MessageError}
    */
@@ -152,6 +152,14 @@ export class NotifierProcess {
   /** For the runtime spec's mount namespace. Valid while the notifier lives. */
   get namespacePath(): string {
     return `/proc/${this.pid}/ns/mnt`
+  }
+
+  /**
+   * How the notifier reaches a path of this process' view: its own root is as old as its namespace, and has nothing that
+   * was mounted since.
+   */
+  static pathOf(path: string): Buffer {
+    return Buffer.from(`/proc/${process.pid}/root${path}`)
   }
 
   /** Resolves when the mark is in place. */
@@ -290,7 +298,7 @@ export class NotifierProcess {
     this.#nextSequence = sequence + 1
     const from = this.accesses.length
     for (const entry of entries) this.accesses.push(entry)
-    this.#options.onAccesses?.(this.accesses.slice(from))
+    this.onAccesses?.(this.accesses.slice(from))
   }
 
   /** The first reason counts. The notifier ends, and so does every wait. */

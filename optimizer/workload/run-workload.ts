@@ -7,6 +7,7 @@ import type { Digest } from '../image/digest.ts'
 import type { ImageConfig } from '../image/manifest.ts'
 import { ContainerExec } from './container-exec.ts'
 import { ContainerTask } from './container-task.ts'
+import type { EarlyNotifier } from './early-notifier.ts'
 import { execute, hearLastWords, requireSuccess } from './execution.ts'
 import { lossReasons } from './loss.ts'
 import { HOSTNAME, networkFiles } from './network-files.ts'
@@ -35,6 +36,7 @@ export interface WorkloadRequest {
   options: WorkloadOptions
   /** Gets the workload's output, a line at a time. */
   output: LineSink
+  notifier: EarlyNotifier
   /** Aborting it ends the run; its reason is thrown. */
   signal: AbortSignal
   /** For the stop rule that waits for a person. */
@@ -85,14 +87,8 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
   run.log.info(`mark: ${mark.kind} (${mark.reason})`)
   const parts = specParts(run, rootfs, plan, options)
   const newFiles = new NewFileClock()
-  // The notifier clones the mount namespace: what it shall see is mounted before.
-  const notifier = await NotifierProcess.spawn({
-    log: run.log,
-    signal,
-    command: options.notifier,
-    onAccesses: (accesses) => newFiles.see(accesses),
-  })
-  run.undo.push('the notifier', () => notifier.kill())
+  const notifier = await request.notifier.watching(rootfs.path)
+  notifier.onAccesses = (accesses) => newFiles.see(accesses)
   const output = new TaskOutput(run.folder, request.output)
   run.undo.push("the workload's output", () => output.close())
 
@@ -200,7 +196,7 @@ async function createMarked(
   const { reason } = mark
   const events = mark.reads ? { reads: true } : {}
   if (mark.kind === 'filesystem')
-    await notifier.mark({ kind: 'filesystem', path: Buffer.from(rootPath), reason, ...events })
+    await notifier.mark({ kind: 'filesystem', path: NotifierProcess.pathOf(rootPath), reason, ...events })
   const task = await create().catch(async (error: unknown) => {
     // A notifier that has died takes its namespace along: its own reason is the better one.
     await notifier.flush()

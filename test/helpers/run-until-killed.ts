@@ -4,6 +4,8 @@ import { Containerd } from '../../optimizer/containerd/client.ts'
 import type { Digest } from '../../optimizer/image/digest.ts'
 import { parseConfig, parseManifest } from '../../optimizer/image/manifest.ts'
 import { ContainerdContentStore } from '../../optimizer/store/containerd.ts'
+import { EarlyNotifier } from '../../optimizer/workload/early-notifier.ts'
+import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
 import { withRun } from '../../optimizer/workload/run.ts'
 import { runWorkload } from '../../optimizer/workload/run-workload.ts'
 import { unpackImage } from '../../optimizer/workload/unpack.ts'
@@ -25,19 +27,22 @@ await withRun({ containerd, version: '0.0.0-test', snapshotter, log: SILENT_LOG 
   // More than the window: the daemon has acknowledged some of it when this resolves.
   await writer.write(randomBytes(8 * 1024 * 1024))
   const chainId = await unpackImage(run, { manifest, config, snapshotter })
+  const { signal } = new AbortController()
+  const options: WorkloadOptions = {
+    entrypoint: ['sh', '-c', 'while :; do seq 1 1000; done'],
+    env: [],
+    netHost: false,
+    periodSeconds: 600,
+    stopTimeoutSeconds: 5,
+    snapshotter,
+  }
   await runWorkload(run, {
     image: { name: 'test', config },
     chainId,
-    options: {
-      entrypoint: ['sh', '-c', 'while :; do seq 1 1000; done'],
-      env: [],
-      netHost: false,
-      periodSeconds: 600,
-      stopTimeoutSeconds: 5,
-      snapshotter,
-    },
+    options,
+    notifier: EarlyNotifier.start(run, options, signal),
     // The first line tells whoever waits that everything is under way.
     output: (_, line) => void process.stdout.write(`${line}\n`),
-    signal: new AbortController().signal,
+    signal,
   })
 })

@@ -2,6 +2,7 @@
 
 import type { ContainerConfig } from '../../optimizer/image/manifest.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
+import { EarlyNotifier } from '../../optimizer/workload/early-notifier.ts'
 import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
 import { type Run, withRun } from '../../optimizer/workload/run.ts'
 import { runWorkload, type WorkloadRun } from '../../optimizer/workload/run-workload.ts'
@@ -92,7 +93,8 @@ export class WorkloadBench {
         const signal = settings.signal ?? new AbortController().signal
         const { nextInterrupt } = settings
         const interrupts = nextInterrupt === undefined ? {} : { nextInterrupt }
-        return await runWorkload(run, { image, chainId, options, output, signal, ...interrupts })
+        const notifier = EarlyNotifier.start(run, options, signal)
+        return await runWorkload(run, { image, chainId, options, notifier, output, signal, ...interrupts })
       },
     )
   }

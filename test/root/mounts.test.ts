@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { makeFifo, mount, unmount } from '../../native/mounts.ts'
+import { copyMountInto, makeFifo, mount, unmount } from '../../native/mounts.ts'
 import { NativeError } from '../../native/system-error.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 
@@ -133,6 +135,53 @@ describe('mounting', { skip: skipWithoutFanotify() }, () => {
     } finally {
       process.chdir(before)
     }
+  })
+
+  it('is copied into another mount namespace, mounts below it included, once', async () => {
+    mount({ type: 'tmpfs', source: 'tmpfs', target, options: [] })
+    mkdirSync(join(target, 'below'))
+    mount({ type: 'tmpfs', source: 'tmpfs', target: join(target, 'below'), options: [] })
+    writeFileSync(join(target, 'below', 'file'), 'of the copied mount')
+    const elsewhere = spawn('unshare', ['--mount', '--propagation', 'private', 'cat'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    try {
+      // An echo: it is in its namespace, which has what was mounted before it.
+      elsewhere.stdin.write('ready\n')
+      await once(elsewhere.stdout, 'data')
+      const own = join(folder, 'source')
+      mount({ type: 'bind', source: target, target: own, options: ['rbind'] })
+      const there = () => {
+        const lines = readFileSync(`/proc/${elsewhere.pid}/mountinfo`, 'utf8').split('\n')
+        return lines.map((line) => line.split(' ')[4]).filter((point) => point?.startsWith(own))
+      }
+      assert.deepEqual(there(), [])
+      copyMountInto(`/proc/${elsewhere.pid}/ns/mnt`, own)
+      copyMountInto(`/proc/${elsewhere.pid}/ns/mnt`, own)
+      assert.deepEqual(there(), [own, join(own, 'below')])
+      assert.equal(
+        readFileSync(join(`/proc/${elsewhere.pid}/root`, own, 'below', 'file'), 'utf8'),
+        'of the copied mount',
+      )
+    } finally {
+      elsewhere.kill()
+      await once(elsewhere, 'exit')
+      unmount(join(folder, 'source', 'below'))
+      unmount(join(folder, 'source'))
+      unmount(join(target, 'below'))
+      unmount(target)
+    }
+  })
+
+  it('is not copied where it cannot be', () => {
+    assert.throws(() => copyMountInto('/proc/self/ns/net', target), {
+      code: 'MOUNT_FAILED',
+      systemCode: 'EINVAL',
+    })
+    assert.throws(() => copyMountInto('/proc/self/ns/mnt', join(folder, 'absent')), {
+      code: 'MOUNT_FAILED',
+      systemCode: 'ENOENT',
+    })
   })
 
   it('has named pipes beside it', () => {
