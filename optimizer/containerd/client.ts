@@ -7,6 +7,7 @@ import { VersionService } from './generated/version.ts'
 import { Images } from './images.ts'
 import { Introspection } from './introspection.ts'
 import { Leases } from './leases.ts'
+import { Namespaces } from './namespaces.ts'
 import { Snapshots } from './snapshots.ts'
 import { Tasks } from './tasks.ts'
 
@@ -25,6 +26,7 @@ export class Containerd {
   readonly tasks: Tasks
   readonly diff: Diff
   readonly introspection: Introspection
+  readonly namespaces: Namespaces
   readonly #connection: Connection
 
   private constructor(connection: Connection, version: string, directReads: boolean) {
@@ -40,6 +42,7 @@ export class Containerd {
     this.tasks = new Tasks(connection)
     this.diff = new Diff(connection)
     this.introspection = new Introspection(connection)
+    this.namespaces = new Namespaces(connection)
   }
 
   /**
@@ -65,6 +68,10 @@ export class Containerd {
   /** The same channel; what is created through it belongs to the lease. */
   underLease(leaseId: string): Containerd {
     return new Containerd(this.#connection.underLease(leaseId), this.version, this.directReads)
+  }
+
+  imagesOf(namespace: string): Images {
+    return new Images(this.#connection.inNamespace(namespace))
   }
 
   snapshots(snapshotter: string): Snapshots {

@@ -70,6 +70,11 @@ export class Connection {
     return new Connection(this.#client, this.address, this.namespace, leaseId)
   }
 
+  /** The same channel, under no lease. */
+  inNamespace(namespace: string): Connection {
+    return new Connection(this.#client, this.address, namespace)
+  }
+
   close(): void {
     this.#client.close()
   }

@@ -8,6 +8,8 @@ import {
   PreconditionError,
 } from '../../shared/errors.ts'
 
+import { hasRootlessContainerd, otherSockets } from './known-sockets.ts'
+
 /** The thing to be created is there already. */
 export class AlreadyExistsError extends CodedError {
   constructor(message: string, options: { cause?: unknown } = {}) {
@@ -89,6 +91,18 @@ function isServiceError(error: unknown): error is ServiceError {
 }
 
 function unavailable(address: string, details: string): string {
+  return `${whyUnavailable(address, details)}${whereElse(address)}`
+}
+
+function whereElse(address: string): string {
+  const others = otherSockets(address)
+  const here = others === '' ? '' : ` (${others})`
+  return hasRootlessContainerd()
+    ? `${here}; the rootless containerd of this user cannot be used: the kernel lets only the machine's root watch a file system`
+    : here
+}
+
+function whyUnavailable(address: string, details: string): string {
   if (/ENOENT/.test(details))
     return `there is no containerd socket at ${address}: start containerd, or name its socket with --address`
   if (/EACCES|EPERM/.test(details))

@@ -2,7 +2,7 @@
 import { NotFoundError } from '../../shared/errors.ts'
 import type { Containerd } from '../containerd/client.ts'
 import type { Ingest } from '../containerd/content.ts'
-import { AlreadyExistsError } from '../containerd/errors.ts'
+import { AlreadyExistsError, ifFound } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import { readPieces } from './blob-file.ts'
 import { findAsDocker } from './find.ts'
@@ -101,11 +101,25 @@ export class ContainerdImageStore implements ImageStore {
   }
 
   async find(text: string): Promise<StoredImage> {
-    return await findAsDocker(this, text)
+    return await findAsDocker(this, text, (names) => this.#otherNamespaces(names))
   }
 
   async get(name: string): Promise<StoredImage> {
     return await this.#containerd.images.get(name)
+  }
+
+  /** Each client has a namespace of its own for a default, and so people look in the wrong one. */
+  async #otherNamespaces(names: readonly string[]): Promise<string> {
+    const { namespace: own, namespaces } = this.#containerd
+    const found: string[] = []
+    // Advice alone: without it the error is the same.
+    const all = await namespaces.list().catch(() => [])
+    for (const namespace of all.filter((other) => other !== own)) {
+      const images = this.#containerd.imagesOf(namespace)
+      const held = await Promise.all(names.map((name) => ifFound(images.get(name))))
+      if (held.includes(true)) found.push(`--namespace ${namespace}`)
+    }
+    return found.length === 0 ? '' : `it is in another of containerd's namespaces: use ${found.join(' or ')}`
   }
 
   howToFetch(name: string, platforms: readonly string[]): string {

@@ -17,6 +17,7 @@ const THEIRS = {
   'tasks.proto': ['services/tasks/v1/tasks.proto', 'types/task/task.proto'],
   'diff.proto': ['services/diff/v1/diff.proto'],
   'introspection.proto': ['services/introspection/v1/introspection.proto'],
+  'namespaces.proto': ['services/namespaces/v1/namespace.proto'],
   'version.proto': ['services/version/v1/version.proto'],
 }
 /** Where the package puts them, installed or unpacked. */

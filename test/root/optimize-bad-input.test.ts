@@ -87,8 +87,9 @@ describe('optimize', { skip: skipWithoutContainerd() || skipWithoutFanotify() },
     await fails(['inspect', 'absent'], expected)
   })
 
-  it('in a namespace without the image says to look at the namespace', async () => {
-    const expected = { exit: PRECONDITION, code: 'NOT_FOUND', says: ['--namespace'] }
+  it('in a namespace without the image names the one that has it', async () => {
+    const says = [`use --namespace ${bench.containerd.daemon.namespace}`]
+    const expected = { exit: PRECONDITION, code: 'NOT_FOUND', says }
     await optimizing('good', ['--namespace', 'nobody-uses-this', ...NO_RUN], expected)
   })
 
