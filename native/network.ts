@@ -3,8 +3,20 @@ import { loadAddon } from './addon.ts'
 import { NativeError, orNativeError } from './system-error.ts'
 
 interface NetworkBinding {
+  peerPid(path: string): number
   raiseLoopback(namespacePath: string): void
   connectTcp(namespacePath: string, address: string, port: number, timeoutMs: number): Promise<number>
+}
+
+/**
+ * The process that listens at a Unix socket, as its number in our pid namespace; 0 when it has none there.
+ * @throws {NativeError} SOCKET_UNUSABLE
+ * @see unix(7), SO_PEERCRED
+ */
+export function peerPid(path: string): number {
+  return orNativeError('SOCKET_UNUSABLE', `cannot connect to ${path}`, '', () =>
+    loadAddon<NetworkBinding>().peerPid(path),
+  )
 }
 
 /**

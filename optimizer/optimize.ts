@@ -20,6 +20,7 @@ import { Stages } from './stages.ts'
 import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
+import { requireSamePidNamespace } from './workload/pid-namespace.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
@@ -74,6 +75,7 @@ async function optimizeIn(
 ): Promise<ConversionResult> {
   const { console: log } = context
   const { given, output, workload, recording } = request
+  if (workload !== null) requireSamePidNamespace(run.containerd.address)
   const running = { ...context, stages: new Stages(log) }
   // With records given it has to be seen first whether there is anything left to run.
   const early =

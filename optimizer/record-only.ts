@@ -17,6 +17,7 @@ import { type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { packageVersion } from './version.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
+import { requireSamePidNamespace } from './workload/pid-namespace.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import { type Run, withRun } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
@@ -58,6 +59,7 @@ export async function recordOnly(
   const { address, namespace, directReads } = request.containerd
   const containerd = await Containerd.connect(address, namespace, { directReads })
   try {
+    requireSamePidNamespace(containerd.address)
     const { version } = packageVersion()
     const { snapshotter } = request.workload
     const options = { containerd, version, snapshotter, log: context.console }

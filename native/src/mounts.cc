@@ -73,12 +73,6 @@ static void MountWithParameters(const Napi::CallbackInfo& info) {
     throw ErrnoError(env, "move_mount", errno);
 }
 
-// A failed system call; none when it has no name.
-struct Failure {
-  const char* syscall = nullptr;
-  int error = 0;
-};
-
 static bool SameFile(const struct stat& one, const struct stat& other) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }

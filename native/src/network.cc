@@ -7,15 +7,11 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <thread>
 
 #include "posix.h"
-
-struct Failure {
-  const char* syscall = nullptr;
-  int error = 0;
-};
 
 // Moves the calling thread, which stays there: only for threads that end soon.
 static Failure Enter(const std::string& path) {
@@ -129,7 +125,26 @@ static Napi::Value ConnectTcp(const Napi::CallbackInfo& info) {
   return promise;
 }
 
+// peerPid(path of a Unix socket) -> the process that listens there, in our pid namespace; 0 when it is in none of ours
+static Napi::Value PeerPid(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw ErrnoError(info.Env(), "connect", ENAMETOOLONG);
+  memcpy(address.sun_path, path.data(), path.size());
+  const UniqueFd peer(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!peer.valid()) throw ErrnoError(info.Env(), "socket", errno);
+  if (connect(peer.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    throw ErrnoError(info.Env(), "connect", errno);
+  ucred credentials = {};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    throw ErrnoError(info.Env(), "getsockopt", errno);
+  return Napi::Number::New(info.Env(), credentials.pid);
+}
+
 void InitNetwork(Napi::Env env, Napi::Object exports) {
+  exports.Set("peerPid", Napi::Function::New<PeerPid>(env, "peerPid"));
   exports.Set("raiseLoopback", Napi::Function::New<RaiseLoopback>(env));
   exports.Set("connectTcp", Napi::Function::New<ConnectTcp>(env));
 }

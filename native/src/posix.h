@@ -10,6 +10,12 @@
 
 #include "unique_fd.h"
 
+// A failed system call, for threads that must not throw; none when it has no name.
+struct Failure {
+  const char* syscall = nullptr;
+  int error = 0;
+};
+
 // Symbolic name of an errno ("ENOENT"), by libuv's table: the C library's own is glibc's alone.
 inline std::string ErrnoName(int error) {
   char name[64];
