@@ -1,14 +1,14 @@
 /** containerd and this program name processes by number: they have to mean the same ones. */
 import { readlinkSync } from 'node:fs'
 import { peerPid } from '../../native/network.ts'
-import { PreconditionError } from '../../shared/errors.ts'
+import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 
 /**
  * A runtime that joined the mount namespace of another process of the notifier's number would pivot that: on a host
  * whose processes this program cannot see, perhaps the host's own.
  *
  * @param address containerd's socket
- * @throws {PreconditionError} PID_NAMESPACE_FOREIGN
+ * @throws {PreconditionError} PID_NAMESPACE_FOREIGN, PRIVILEGE_MISSING
  * @throws {NativeError} SOCKET_UNUSABLE
  */
 export function requireSamePidNamespace(address: string): void {
@@ -25,6 +25,13 @@ function pidNamespaceOf(pid: number | 'self'): string {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`)
   } catch (cause) {
+    if (['EACCES', 'EPERM'].includes(systemCodeOf(cause) ?? ''))
+      throw new PreconditionError(
+        'PRIVILEGE_MISSING',
+        'recording looks at the namespaces of containerd and the workload, which needs CAP_SYS_PTRACE: run as root, ' +
+          'in a container with --cap-add SYS_PTRACE',
+        { cause },
+      )
     throw new PreconditionError(
       'PID_NAMESPACE_FOREIGN',
       `the pid namespace of process ${pid} cannot be read: /proc is not that of this pid namespace, or hides other processes`,

@@ -84,7 +84,7 @@ describe('The optimizer in a container', { skip: skipWithoutContainerd() || skip
           cwd: '/',
           user: { uid: 0, gid: 0 },
           capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
-          rlimits: [{ type: 'RLIMIT_NOFILE', soft: 65536, hard: 65536 }],
+          rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1024 }],
         },
         root: { path: root },
         mounts: [
