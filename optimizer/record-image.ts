@@ -7,7 +7,7 @@ import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import type { Run } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
-import { planProcess } from './workload/runtime-spec.ts'
+import { planProcess } from './workload/spec/runtime-spec.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { unpackImage } from './workload/unpack.ts'
 

@@ -1,14 +1,14 @@
 /** What comes first where nothing is run: records and a list, as options of every command that converts. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { Argv } from 'yargs'
-import { CodedError, messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
+import { CodedError, PreconditionError, UsageError } from '../../shared/errors.ts'
 import { type Platform, parsePlatform } from '../image/platform.ts'
 import type { GivenSources } from '../order/given-order.ts'
 import { type PrefetchList, parsePrefetchList } from '../order/prefetch-list.ts'
 import { type GivenRecord, readRecord } from '../order/record-file.ts'
 import type { Arguments } from './command.ts'
 import { repeated, single } from './common-options.ts'
-import { oneOf } from './values.ts'
+import { inputFile, oneOf } from './values.ts'
 
 const GROUP = 'Order:'
 
@@ -64,7 +64,7 @@ function givenRecord(text: string): GivenRecord {
   const match = existsSync(text) ? null : PLATFORM_AND_FILE.exec(text)
   const file = match?.[2] ?? text
   const platform: Platform | null = match === null ? null : parsePlatform(match[1] as string)
-  const content = readText('record-in', file)
+  const content = inputFile('record-in', file)
   try {
     return { file, platform, record: readRecord(content) }
   } catch (cause) {
@@ -74,20 +74,10 @@ function givenRecord(text: string): GivenRecord {
 }
 
 function prefetchList(file: string): PrefetchList {
-  const list = parsePrefetchList(readText('prefetch-list', file))
+  const list = parsePrefetchList(inputFile('prefetch-list', file))
   if (list.wanted.length > 0) return list
   throw new PreconditionError(
     'PREFETCH_LIST_EMPTY',
     `${file} names no path: nothing would come first; --no-optimize converts without an order`,
   )
-}
-
-function readText(option: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new PreconditionError('FILE_UNREADABLE', `--${option}: cannot read ${file}: ${messageOf(cause)}`, {
-      cause,
-    })
-  }
 }

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
+import { dryRun } from '../dry-run.ts'
 import { parseLocation } from '../image/location.ts'
 import { type OptimizeRequest, optimize } from '../optimize.ts'
 import { formatSummary } from '../summary.ts'
@@ -23,7 +24,7 @@ import {
   targetLocation,
 } from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
-import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
+import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 
 export const optimizeCommand: Command = {
   usage: 'optimize <source> <target>',
@@ -42,7 +43,12 @@ export const optimizeCommand: Command = {
 
   async run(argv, context) {
     const { console } = context
-    const result = await optimize(optimizeRequest(argv), context)
+    const request = optimizeRequest(argv)
+    if (argv[DRY_RUN] === true && request.workload !== null) {
+      const { source, containerd, platforms, workload } = request
+      return await dryRun({ source: source.name, containerd, platforms, workload })
+    }
+    const result = await optimize(request, context)
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
     return `${result.target.digest}\n`
@@ -66,6 +72,12 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     throw new UsageError(
       'OPTIONS_CONTRADICT',
       '--record-out needs a record, --no-optimize and --prefetch-list make none: leave one of them out',
+    )
+  }
+  if (!runs && argv[DRY_RUN] === true) {
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--dry-run shows what would run, with --no-optimize and --prefetch-list nothing does: leave one of them out',
     )
   }
   const output = outputOptions(argv)

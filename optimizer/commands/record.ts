@@ -1,4 +1,5 @@
 import { formatRecord } from '../../shared/record.ts'
+import { dryRun } from '../dry-run.ts'
 import { type RecordRequest, type RecordResult, recordOnly } from '../record-only.ts'
 import type { Arguments, Command } from './command.ts'
 import {
@@ -10,7 +11,7 @@ import {
   positional,
 } from './common-options.ts'
 import { recordingOptions } from './recording-options.ts'
-import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
+import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 
 export const recordCommand: Command = {
   usage: 'record <source>',
@@ -33,7 +34,12 @@ export const recordCommand: Command = {
     ),
 
   async run(argv, context) {
-    const { record, result } = await recordOnly(recordRequest(argv), context)
+    const request = recordRequest(argv)
+    if (argv[DRY_RUN] === true) {
+      const { source, containerd, platform, workload } = request
+      return await dryRun({ source, containerd, platforms: [platform], workload })
+    }
+    const { record, result } = await recordOnly(request, context)
     context.console.info(summaryLine(result))
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     return result.recordOut === null ? formatRecord(record) : ''

@@ -1,7 +1,7 @@
 /** Option values as typed to values as used. Every parser names its option and says what it wants. */
-import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { messageOf, UsageError } from '../../shared/errors.ts'
+import { messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
 
 export function invalidOption(option: string, value: unknown, wanted: string): UsageError {
   return new UsageError('OPTION_INVALID', `--${option} ${JSON.stringify(value)}: ${wanted}`)
@@ -40,6 +40,17 @@ export function sizeBytes(option: string, text: string, min: number, max: number
   throw invalidOption(option, text, `write a size from ${min} to ${max} bytes, for example 4MiB`)
 }
 
+const BINARY_UNITS = ['', 'k', 'm', 'g', 't']
+
+/** As docker takes sizes of memory: `64m`, `1.5g`, `512MiB`, `65536`; units are powers of 1024. */
+export function memoryBytes(option: string, text: string, min: number): number {
+  const match = /^(\d+(?:\.\d+)?)\s?([kmgt]?)(?:i?b)?$/i.exec(text.trim())
+  const power = BINARY_UNITS.indexOf((match?.[2] ?? '').toLowerCase())
+  const bytes = match === null ? Number.NaN : Math.floor(Number(match[1]) * 1024 ** power)
+  if (bytes >= min && bytes <= Number.MAX_SAFE_INTEGER) return bytes
+  throw invalidOption(option, text, `write a size such as 64m, 1g or 512MiB, at least ${min} bytes`)
+}
+
 /** A JSON array of strings, as the peer takes `--entrypoint` and `--args`. */
 export function stringArray(option: string, text: string): string[] {
   let value: unknown
@@ -61,6 +72,26 @@ export function stringArray(option: string, text: string): string[] {
 export function environmentChange(option: string, text: string): string {
   if (/^[^=\0]+(?:=[^\0]*)?$/s.test(text)) return text
   throw invalidOption(option, text, 'write NAME=value, or NAME alone to remove it')
+}
+
+/** The text of a file that is named on the command line. @throws {PreconditionError} FILE_UNREADABLE */
+export function inputFile(option: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new PreconditionError('FILE_UNREADABLE', `--${option}: cannot read ${file}: ${messageOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+export function contradiction(sentence: string): UsageError {
+  return new UsageError('OPTIONS_CONTRADICT', sentence)
+}
+
+/** The first that comes a second time, or undefined. */
+export function firstTwice(values: readonly string[]): string | undefined {
+  return values.find((value, index) => values.indexOf(value) < index)
 }
 
 /** A file that will be written at the end: its folder is looked at now; of a pipe or a device itself. */

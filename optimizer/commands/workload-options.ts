@@ -6,9 +6,13 @@ import { UsageError } from '../../shared/errors.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
 import type { Arguments } from './command.ts'
 import { repeated, SNAPSHOTTER_DEFAULT, single } from './common-options.ts'
+import { addContainerOptions, containerOptions } from './container-options.ts'
+import { parseEnvFile } from './env-file.ts'
 import { addRecordingOptions, watchOptions } from './recording-options.ts'
 import { addStopOptions, stopOptions } from './stop-options.ts'
-import { environmentChange, stringArray } from './values.ts'
+import { environmentChange, inputFile, stringArray } from './values.ts'
+
+export const DRY_RUN = 'dry-run'
 
 export function addWorkloadOptions(yargs: Argv): Argv {
   const group = 'Workload:'
@@ -26,6 +30,12 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       array: true,
       describe: 'NAME=value sets a variable, NAME alone removes it (repeatable)',
     })
+    .option('env-file', {
+      group,
+      type: 'string',
+      array: true,
+      describe: 'a file of such lines, as docker reads it; --env has the last word (repeatable)',
+    })
     .option('cwd', { group, type: 'string', describe: 'working directory in the container' })
     .option('user', { group, type: 'string', describe: 'user[:group], names or ids of the image' })
     .option('net-host', { group, type: 'boolean', default: false, describe: "use the host's network" })
@@ -35,7 +45,12 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       default: SNAPSHOTTER_DEFAULT,
       describe: "containerd's snapshotter for the container's root",
     })
-  return addRecordingOptions(addStopOptions(options))
+  return addRecordingOptions(addStopOptions(addContainerOptions(options))).option(DRY_RUN, {
+    group: 'Output:',
+    type: 'boolean',
+    default: false,
+    describe: 'print what would run, as JSON: process, stop rules, mark, runtime spec; nothing runs',
+  })
 }
 
 /** An absolute path: the program is started in another view of the file system. @throws {UsageError} */
@@ -60,10 +75,16 @@ export function workloadOptions(argv: Arguments): WorkloadOptions {
   return {
     ...(entrypoint === undefined ? {} : { entrypoint: stringArray('entrypoint', entrypoint) }),
     ...(args === undefined ? {} : { args: stringArray('args', args) }),
-    env: repeated(argv, 'env').map((text) => environmentChange('env', text)),
+    env: [
+      ...repeated(argv, 'env-file').flatMap((file) =>
+        parseEnvFile(inputFile('env-file', file), file, process.env),
+      ),
+      ...repeated(argv, 'env').map((text) => environmentChange('env', text)),
+    ],
     ...(cwd === undefined ? {} : { cwd }),
     ...(user === undefined ? {} : { user }),
     netHost: argv['net-host'] === true,
+    container: containerOptions(argv),
     ...stopOptions(argv),
     ...watchOptions(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,

@@ -2,9 +2,22 @@
 import type { Connection } from './connection.ts'
 import { ifFound } from './errors.ts'
 import { ContainersService } from './generated/containers.ts'
+import { specJson } from './spec-json.ts'
 
-const RUNTIME = 'io.containerd.runc.v2'
+/** The shim of runc and of programs with its command line. */
+export const RUNC_SHIM = 'io.containerd.runc.v2'
+/** @see containerd, runtime/v2/runc/options/oci.proto */
+const RUNC_OPTIONS_TYPE = 'containerd.runc.v1.Options'
+const BINARY_NAME_FIELD = 6
 const SPEC_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Spec'
+
+/** What runs a container. */
+export interface RuntimeChoice {
+  /** Name or path of a shim. */
+  shim: string
+  /** Path of the program that the shim of runc runs in place of runc. */
+  program?: string
+}
 
 export interface NewContainer {
   id: string
@@ -13,8 +26,10 @@ export interface NewContainer {
   labels: Record<string, string>
   snapshotter: string
   snapshotKey: string
-  /** OCI runtime spec, as JSON goes. */
+  /** OCI runtime spec, as JSON goes; limits may be bigint. */
   spec: unknown
+  /** Undefined: runc. */
+  runtime?: RuntimeChoice | undefined
 }
 
 export interface ExistingContainer {
@@ -32,11 +47,11 @@ export class Containers {
 
   /** @throws {AlreadyExistsError} */
   async create(container: NewContainer): Promise<void> {
-    const { spec, ...fields } = container
-    const value = Buffer.from(JSON.stringify(spec))
+    const { spec, runtime, ...fields } = container
+    const value = Buffer.from(specJson(spec))
     await this.#connection.unary(
       ContainersService.create,
-      { container: { ...fields, runtime: { name: RUNTIME }, spec: { typeUrl: SPEC_TYPE, value } } },
+      { container: { ...fields, runtime: runtimeField(runtime), spec: { typeUrl: SPEC_TYPE, value } } },
       { what: `the container ${container.id}` },
     )
   }
@@ -58,4 +73,21 @@ export class Containers {
     )
     return response.containers.map(({ id, labels, snapshotter }) => ({ id, labels, snapshotter }))
   }
+}
+
+function runtimeField({ shim, program }: RuntimeChoice = { shim: RUNC_SHIM }) {
+  if (program === undefined) return { name: shim }
+  return {
+    name: shim,
+    options: { typeUrl: RUNC_OPTIONS_TYPE, value: stringField(BINARY_NAME_FIELD, program) },
+  }
+}
+
+/** A message of one string. @see protobuf's encoding: tag, length as a varint, bytes */
+function stringField(field: number, text: string): Buffer {
+  const bytes = Buffer.from(text)
+  const length: number[] = []
+  let rest = bytes.length
+  for (; rest > 0x7f; rest >>= 7) length.push((rest & 0x7f) | 0x80)
+  return Buffer.concat([Buffer.from([(field << 3) | 2, ...length, rest]), bytes])
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import type { Connection } from './connection.ts'
 import { ifFound } from './errors.ts'
 import { Status, TasksService } from './generated/tasks.ts'
+import { specJson } from './spec-json.ts'
 
 /** Creating a task runs the runtime, with hooks; deleting one waits up to 10 s for unread output. */
 const RUNTIME_TIMEOUT_SECONDS = 120
@@ -42,11 +43,11 @@ export class Tasks {
   /**
    * Runs another process in the container, without input; its output is discarded.
    * @param execId names it among the container's processes
-   * @param process of an OCI runtime spec, as JSON goes
+   * @param process of an OCI runtime spec, as JSON goes; limits may be bigint
    * @returns its pid in our pid namespace
    */
   async exec(id: string, execId: string, process: unknown): Promise<{ pid: number }> {
-    const value = Buffer.from(JSON.stringify(process))
+    const value = Buffer.from(specJson(process))
     const spec = { typeUrl: PROCESS_TYPE, value }
     const request = { containerId: id, execId, spec, stdout: DISCARDED, stderr: DISCARDED }
     await this.#connection.unary(TasksService.exec, request, { what: what(id) })

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WorkloadError } from '../../shared/errors.ts'
 import { ContainerdError, detailsOf } from '../containerd/errors.ts'
 import type { Run } from './run.ts'
+import type { ContainerOptions } from './spec/container-options.ts'
 import { initTakesSignal } from './stop-signal.ts'
 import { startTask, type TaskEnd, waitForTask } from './supervise.ts'
 import { endTask } from './teardown.ts'
@@ -14,6 +15,8 @@ export interface ContainerRequest {
   snapshotter: string
   snapshotKey: string
   spec: unknown
+  /** Its labels are besides those of the run. */
+  container?: Pick<ContainerOptions, 'labels' | 'runtime'> | undefined
   /** FIFOs that are being read. */
   output: { stdout: string; stderr: string }
 }
@@ -40,15 +43,16 @@ export class ContainerTask {
    */
   static async create(run: Run, request: ContainerRequest): Promise<ContainerTask> {
     const { id, containerd, undo } = run
-    const { imageName, snapshotter, snapshotKey, spec, output } = request
+    const { imageName, snapshotter, snapshotKey, spec, output, container } = request
     const removeContainer = undo.push(`the container ${id}`, () => containerd.containers.delete(id))
     await containerd.containers.create({
       id,
       image: imageName,
-      labels: run.labels,
+      labels: { ...container?.labels, ...run.labels },
       snapshotter,
       snapshotKey,
       spec,
+      runtime: container?.runtime,
     })
     // A container deleted before its task would leave the task behind, out of reach.
     const removeTask = undo.push(`the task ${id}`, () =>

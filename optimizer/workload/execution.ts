@@ -4,7 +4,7 @@ import type { Log } from '../../shared/log.ts'
 import type { ContainerTask } from './container-task.ts'
 import type { NotifierProcess } from './notifier-process.ts'
 import type { StopOptions } from './options.ts'
-import type { ProcessPlan } from './runtime-spec.ts'
+import type { ProcessPlan } from './spec/runtime-spec.ts'
 import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
 import { firstEnd, type TaskEnd } from './supervise.ts'
 

@@ -1,18 +1,21 @@
 /** How the workload runs, what is watched, and when the run ends; validated before anything runs. */
 import type { MarkKind } from '../../shared/messages.ts'
+import type { ContainerOptions } from './spec/container-options.ts'
 
 export interface WorkloadOptions extends StopOptions {
-  /** Replaces the image's Entrypoint and drops its Cmd; undefined keeps both. */
+  /** Replaces the image's Entrypoint and drops its Cmd, unless that is kept; undefined keeps both. */
   entrypoint?: string[]
   /** Replaces the image's Cmd. */
   args?: string[]
-  /** `NAME=value` sets, a bare `NAME` removes; over the image's Env. */
+  /** `NAME=value` sets, a bare `NAME` removes; over the image's Env, later ones over earlier ones. */
   env: string[]
   cwd?: string
   /** `user[:group]`, names or ids, resolved in the image's own passwd and group files. */
   user?: string
   /** Run in the host's network namespace; otherwise in a new one with nothing but a loopback. */
   netHost: boolean
+  /** What surrounds the process; undefined: what is usual. */
+  container?: ContainerOptions
   snapshotter: string
   /** Path of a program in place of our notifier. */
   notifier?: string

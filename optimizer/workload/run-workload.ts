@@ -16,7 +16,8 @@ import type { WorkloadOptions } from './options.ts'
 import { readRootedFile } from './rooted-file.ts'
 import { mountRootfs, type Rootfs } from './rootfs.ts'
 import type { Run } from './run.ts'
-import { type ProcessPlan, planProcess, runtimeSpec, type SpecParts } from './runtime-spec.ts'
+import { type ProcessPlan, planProcess, runtimeSpec, type SpecParts } from './spec/runtime-spec.ts'
+import { resolveUser } from './spec/user.ts'
 import { stopPlan } from './stop-rules/for-run.ts'
 import type { NextInterrupt } from './stop-rules/interrupt.ts'
 import { NewFileClock } from './stop-rules/settle.ts'
@@ -24,7 +25,6 @@ import type { StopReason } from './stop-rules/stop-plan.ts'
 import { stopSignalNumber } from './stop-signal.ts'
 import { type LineSink, TaskOutput } from './task-output.ts'
 import { readUpperFiles, type UpperFiles } from './upper-files.ts'
-import { resolveUser } from './user.ts'
 
 /** No image has more accounts than this; what is larger is not read. */
 const ACCOUNTS_BYTES_MAX = 4 * 1024 * 1024
@@ -100,6 +100,7 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
       snapshotter: options.snapshotter,
       snapshotKey: rootfs.snapshotKey,
       spec,
+      container: options.container,
       output: output.paths,
     }),
   )
@@ -159,7 +160,8 @@ function specParts(
     // Without a folder of ours above it nothing is left when the runtime has removed it.
     cgroupPath: `/${run.id}`,
     network: options.netHost ? null : { hostname: HOSTNAME },
-    files: networkFiles(options.netHost, run.folder),
+    files: networkFiles(options, run.folder),
+    container: options.container,
   }
 }
 

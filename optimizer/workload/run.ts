@@ -12,16 +12,19 @@ import type { Containerd } from '../containerd/client.ts'
 import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
 import { UndoStack } from './undo-stack.ts'
 
+/** Begins every label of ours. */
+export const RUN_LABEL_PREFIX = 'hotlayer.run/'
+
 /** Labels of everything temporary; results never carry them. */
 export const RUN_LABEL = {
   /** The run's id. */
-  id: 'hotlayer.run/id',
+  id: `${RUN_LABEL_PREFIX}id`,
   /** Version of the program. */
-  version: 'hotlayer.run/version',
+  version: `${RUN_LABEL_PREFIX}version`,
   /** The process that runs it. @see process-identity.ts */
-  process: 'hotlayer.run/process',
+  process: `${RUN_LABEL_PREFIX}process`,
   /** Where the run makes snapshots. */
-  snapshotter: 'hotlayer.run/snapshotter',
+  snapshotter: `${RUN_LABEL_PREFIX}snapshotter`,
 } as const
 
 /** Begins every run id. */

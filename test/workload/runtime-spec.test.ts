@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ContainerConfig } from '../../optimizer/image/manifest.ts'
 import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
-import { planProcess, runtimeSpec } from '../../optimizer/workload/runtime-spec.ts'
+import { planProcess, runtimeSpec } from '../../optimizer/workload/spec/runtime-spec.ts'
 
 const OPTIONS: WorkloadOptions = {
   env: [],
@@ -131,12 +131,12 @@ describe('the runtime spec', () => {
     ])
   })
 
-  it('shows host files read-only', () => {
+  it('shows the network files as copies that may be written to', () => {
     assert.deepEqual(spec().mounts.at(-1), {
       destination: '/etc/hosts',
       type: 'bind',
       source: '/host/hosts',
-      options: ['bind', 'ro'],
+      options: ['bind', 'rw'],
     })
   })
 
@@ -145,7 +145,7 @@ describe('the runtime spec', () => {
     assert.equal(process.capabilities.bounding?.length, 14)
     assert.ok(!process.capabilities.bounding?.includes('CAP_SYS_ADMIN'))
     assert.equal(process.capabilities.inheritable, undefined)
-    assert.equal(process.noNewPrivileges, true)
+    assert.equal(process.noNewPrivileges, false)
     assert.deepEqual(process.user, { uid: 1, gid: 2, additionalGids: [2, 3] })
     assert.deepEqual(process.env, ['PATH=/x'])
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { resolveUser } from '../../optimizer/workload/user.ts'
+import { resolveUser } from '../../optimizer/workload/spec/user.ts'
 
 const FILES = {
   passwd: [

@@ -31,6 +31,7 @@ export interface Container_LabelsEntry {
 
 export interface Container_Runtime {
   name: string;
+  options?: Any | undefined;
 }
 
 export interface ListContainersRequest {
@@ -226,13 +227,16 @@ export const Container_LabelsEntry: MessageFns<Container_LabelsEntry> = {
 };
 
 function createBaseContainer_Runtime(): Container_Runtime {
-  return { name: "" };
+  return { name: "", options: undefined };
 }
 
 export const Container_Runtime: MessageFns<Container_Runtime> = {
   encode(message: Container_Runtime, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
+    }
+    if (message.options !== undefined) {
+      Any.encode(message.options, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -256,6 +260,14 @@ export const Container_Runtime: MessageFns<Container_Runtime> = {
             }
 
             message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.options = Any.decode(reader, reader.uint32());
             continue;
           }
         }

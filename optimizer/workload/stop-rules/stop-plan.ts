@@ -7,6 +7,21 @@ export const PERIOD_SECONDS_DEFAULT = 10
 /** How long ready rules are waited for when nobody says. */
 export const READY_SECONDS_DEFAULT = 120
 
+/**
+ * @param given.waits for something to be ready or settled
+ * @param given.ended by somebody
+ * @returns after which a run is over in any case; null: never
+ */
+export function boundSeconds(given: {
+  periodSeconds: number | undefined
+  waits: boolean
+  ended: boolean
+}): number | null {
+  const { periodSeconds, waits, ended } = given
+  if (periodSeconds === undefined && ended) return null
+  return periodSeconds ?? (waits ? READY_SECONDS_DEFAULT : PERIOD_SECONDS_DEFAULT)
+}
+
 export interface StopRules {
   /** Each ends the run. */
   ending: readonly StopRule[]
@@ -80,9 +95,8 @@ export class StopPlan {
     const ends = ending.map(ask)
     const waits = ready.length > 0 || settle !== null
     if (waits) ends.push(this.#readyAndSettled(ready.map(ask), settle, ask))
-    const boundSeconds = periodSeconds ?? (waits ? READY_SECONDS_DEFAULT : PERIOD_SECONDS_DEFAULT)
-    if (periodSeconds !== undefined || ending.length === 0)
-      ends.push(this.#bound(ask(periodRule(boundSeconds))))
+    const seconds = boundSeconds({ periodSeconds, waits, ended: ending.length > 0 })
+    if (seconds !== null) ends.push(this.#bound(ask(periodRule(seconds))))
     for (const end of ends) end.catch(() => {})
     return await untilAborted(Promise.race(ends), signal)
   }

@@ -65,7 +65,17 @@ export const MASKED_PATHS = [
 
 export const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
-const allow = (type: 'c' | 'b', access: string, major?: number, minor?: number) => ({
+/** @see OCI runtime spec, config-linux.md, "Allowed Device list" */
+export interface DeviceRule {
+  allow: boolean
+  type?: 'b' | 'c' | 'p'
+  /** Some of r, w, m (make a node). */
+  access: string
+  major?: number
+  minor?: number
+}
+
+const allow = (type: 'c' | 'b', access: string, major?: number, minor?: number): DeviceRule => ({
   allow: true,
   type,
   access,
@@ -74,7 +84,7 @@ const allow = (type: 'c' | 'b', access: string, major?: number, minor?: number) 
 })
 
 /** Everything is denied but making nodes and the devices that every container has. */
-export const DEVICE_RULES = [
+export const DEVICE_RULES: readonly DeviceRule[] = [
   { allow: false, access: 'rwm' },
   allow('c', 'm'),
   allow('b', 'm'),

@@ -1,5 +1,5 @@
 /** Who the workload runs as: names resolved in the image's own /etc/passwd and /etc/group. */
-import { PreconditionError, UsageError } from '../../shared/errors.ts'
+import { PreconditionError, UsageError } from '../../../shared/errors.ts'
 
 /** The `user` of an OCI runtime spec's process. */
 export interface ProcessUser {

@@ -1,0 +1,146 @@
+/** `--dry-run`: what a run would be, without one. containerd is asked for the image's documents and nothing else. */
+import { UsageError } from '../shared/errors.ts'
+import type { MarkKind } from '../shared/messages.ts'
+import { RUNC_SHIM, type RuntimeChoice } from './containerd/containers.ts'
+import { specJson } from './containerd/spec-json.ts'
+import type { Digest } from './image/digest.ts'
+import { formatPlatform } from './image/platform.ts'
+import { type ContainerdPlace, withSource } from './open-stores.ts'
+import { requireBlobs } from './store/missing.ts'
+import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
+import { HOSTNAME, networkTexts } from './workload/network-files.ts'
+import type { StopOptions, WorkloadOptions } from './workload/options.ts'
+import { type ProcessPlan, planProcess, type RuntimeSpec, runtimeSpec } from './workload/spec/runtime-spec.ts'
+import { resolveUser } from './workload/spec/user.ts'
+import { boundSeconds } from './workload/stop-rules/stop-plan.ts'
+import { stopSignalNumber } from './workload/stop-signal.ts'
+import { choosePlatformToRun, requireWorkloadPlatform } from './workload-platform.ts'
+
+export interface DryRunRequest {
+  source: string
+  containerd: ContainerdPlace
+  platforms: PlatformSelection
+  workload: WorkloadOptions
+}
+
+export const DRY_RUN_SCHEMA_VERSION = 1
+
+/** What `--dry-run` prints. Fields are only added; a change of meaning raises the version. */
+export interface DryRun {
+  schemaVersion: typeof DRY_RUN_SCHEMA_VERSION
+  source: { name: string; digest: Digest; platform: string }
+  process: ProcessPlan
+  stop: StopRulesPlan
+  /** `kind` is null where only the mounted root tells. */
+  mark: { kind: MarkKind | null; reason: string }
+  snapshotter: string
+  runtime: RuntimeChoice
+  /** Of the container, besides those by which we find it. */
+  labels: Readonly<Record<string, string>>
+  /** Files that the container is shown, text by path. */
+  files: Record<string, string>
+  /** Fields of `spec` that only the run decides; they are in angle brackets, or absent. */
+  decidedByTheRun: string[]
+  spec: RuntimeSpec
+}
+
+export interface StopRulesPlan {
+  /** All of them have to be met; empty: nothing is waited for. */
+  ready: { rule: string; value: string | readonly string[] }[]
+  settleSeconds: number | null
+  /** After which the run is over in any case; null: when somebody ends it. */
+  boundSeconds: number | null
+  /** By its number. */
+  signal: number
+  killedAfterSeconds: number
+}
+
+/** @returns JSON @throws {PreconditionError} what a run would find at once: image, platform, command, stop signal */
+export async function dryRun({ source, containerd, platforms, workload }: DryRunRequest): Promise<string> {
+  return await withSource({ kind: 'containerd', name: source }, containerd, async (stores) => {
+    const { content, images } = stores
+    const resolved = await resolveImages(images, content, stores.name, platforms)
+    await requireBlobs({ content, images }, resolved)
+    const image = choosePlatformToRun(resolved.images)
+    if (image === undefined) {
+      requireWorkloadPlatform((resolved.images[0] as ResolvedImage).platform)
+      throw new UsageError('PLATFORM_NOT_RUNNABLE', 'none of these platforms can be run here')
+    }
+    return `${specJson(plannedRun(image, workload), 2)}\n`
+  })
+}
+
+export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryRun {
+  const config = image.config.config ?? {}
+  const process = planProcess(config, options)
+  const files = networkTexts(options)
+  const user = numericUser(process.user)
+  const spec = runtimeSpec({
+    plan: process,
+    user: user ?? { uid: 0, gid: 0, additionalGids: [] },
+    rootPath: '<rootfs>',
+    mountNamespacePath: '<notifier>',
+    cgroupPath: '<run>',
+    network: options.netHost ? null : { hostname: HOSTNAME },
+    files: Object.keys(files).map((destination) => ({ source: '<file>', destination })),
+    container: options.container,
+  })
+  if (user === null) delete spec.process.user
+  return {
+    schemaVersion: DRY_RUN_SCHEMA_VERSION,
+    source: {
+      name: image.name,
+      digest: image.descriptor.digest,
+      platform: formatPlatform(image.platform),
+    },
+    process,
+    stop: stopRules(options, config.StopSignal),
+    mark: expectedMark(options, image.manifest.layers.length),
+    snapshotter: options.snapshotter,
+    runtime: options.container?.runtime ?? { shim: RUNC_SHIM },
+    labels: options.container?.labels ?? {},
+    files,
+    decidedByTheRun: [
+      'root.path',
+      'linux.cgroupsPath',
+      'linux.namespaces[mount].path',
+      ...Object.keys(files).map((path) => `mounts[${path}].source`),
+      user === null ? 'process.user' : 'process.user.additionalGids',
+    ],
+    spec,
+  }
+}
+
+/** Names are in the image's own files, which nobody reads here. */
+function numericUser(text: string): ReturnType<typeof resolveUser> | null {
+  return /^(?:\d+(?::\d+)?)?$/.test(text) ? resolveUser(text, { passwd: null, group: null }) : null
+}
+
+function stopRules(options: StopOptions, signal: string | undefined): StopRulesPlan {
+  const { waitOnLine = [], waitOnRegex = [], readyTcp = [], readyHttp = [], readyExec = [] } = options
+  const { periodSeconds, settleSeconds, waitOnSignal, stopTimeoutSeconds } = options
+  const ready = [
+    ...waitOnLine.map((value) => ({ rule: 'wait-on-line', value })),
+    ...waitOnRegex.map(({ source }) => ({ rule: 'wait-on-regex', value: source })),
+    ...readyTcp.map(({ address, port }) => ({ rule: 'ready-tcp', value: `${address}:${port}` })),
+    ...readyHttp.map(({ href }) => ({ rule: 'ready-http', value: href })),
+    ...readyExec.map((value) => ({ rule: 'ready-exec', value })),
+  ]
+  const waits = ready.length > 0 || settleSeconds !== undefined
+  return {
+    ready,
+    settleSeconds: settleSeconds ?? null,
+    boundSeconds: boundSeconds({ periodSeconds, waits, ended: waitOnSignal === true }),
+    signal: stopSignalNumber(signal),
+    killedAfterSeconds: stopTimeoutSeconds,
+  }
+}
+
+/** What the run will find, where that can be known before the root is mounted. */
+function expectedMark({ mark, snapshotter }: WorkloadOptions, layers: number): DryRun['mark'] {
+  if (mark === 'mount') return { kind: 'mount', reason: 'asked for with --mark' }
+  if (snapshotter === 'native') return { kind: 'mount', reason: 'this snapshotter gives bind mounts' }
+  if (snapshotter === 'overlayfs' && layers > 0)
+    return { kind: 'filesystem', reason: 'this snapshotter gives an overlay of its own to each container' }
+  return { kind: null, reason: 'what the snapshotter mounts decides' }
+}
