@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import type { DryRun } from '../../optimizer/dry-run.ts'
 import type { RecordResult } from '../../optimizer/record-only.ts'
 import { type AccessRecord, parseRecord } from '../../shared/record.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
@@ -54,6 +55,25 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
       readySeconds: null,
     })
     assert.match(done.stderr, /mark: filesystem \(the root is an overlay/)
+  })
+
+  it('tells what would run, and runs nothing', async () => {
+    const words = [...shell('exit 7'), '--user', 'web', '--memory', '64m', '--ready-tcp', 'localhost:80']
+    const done = await record([...words, '--dry-run'], { PATH: '/nowhere' })
+    succeeded(done)
+    const { process, stop, mark, spec, decidedByTheRun } = JSON.parse(done.stdout) as DryRun
+    assert.deepEqual(process, {
+      args: ['/bin/sh', '-c', 'exit 7'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: 'web',
+    })
+    assert.deepEqual(stop.ready, [{ rule: 'ready-tcp', value: 'localhost:80' }])
+    assert.equal(stop.boundSeconds, 120)
+    assert.equal(mark.kind, 'filesystem')
+    assert.deepEqual((spec.linux as { resources: { memory: object } }).resources.memory, { limit: 67108864 })
+    assert.ok(decidedByTheRun.includes('process.user'))
+    assert.equal(done.stderr, '')
   })
 
   it('writes it to a file, with a result document on stdout, and keeps no layer anywhere', async () => {
