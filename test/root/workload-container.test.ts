@@ -25,6 +25,7 @@ echo privileges $(grep NoNewPrivs /proc/self/status)
 echo filter $(grep Seccomp: /proc/self/status)
 echo userns $(unshare -U echo made)
 echo files $(grep 'open files' /proc/self/limits)
+echo device $(head -c 3 /dev/nothing | tr '\\0' z)
 echo core $(grep 'core file' /proc/self/limits)
 echo memlock $(grep 'locked memory' /proc/self/limits)
 echo processes $(cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max)
@@ -64,12 +65,16 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     return path
   }
 
-  async function sights(words: string[], script = SIGHTS): Promise<Record<string, string>> {
+  async function sights(
+    words: string[],
+    script = SIGHTS,
+    onLine = () => {},
+  ): Promise<Record<string, string>> {
     const { periodSeconds: _, ...options } = await parsedWorkload([
       ...words,
       ...['--entrypoint', JSON.stringify(['/bin/sh', '-c', script])],
     ])
-    await bench.run(image, { options })
+    await bench.run(image, { options, onLine })
     return Object.fromEntries(
       bench.lines.map((line) => {
         const [name = '', ...rest] = line.split(/\s+/)
@@ -86,6 +91,7 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
       ...['--cap-drop', 'ALL', '--cap-add', 'CHOWN', '--cap-add', 'CAP_KILL'],
       ...['--security-opt', 'seccomp=default', '--security-opt', 'no-new-privileges'],
       ...['--ulimit', 'nofile=100:200', '--ulimit', 'core=0', '--ulimit', 'memlock=4096:8192'],
+      ...['--device', '/dev/zero:/dev/nothing:r'],
       ...['--pids-limit', '50', '--cpus', '0.5'],
       ...['--add-hosts', 'db:10.0.0.7,db6:fd00::7', '--dns', '9.9.9.9', '--dns-search', 'example.com'],
     ])
@@ -103,6 +109,7 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
       filter: [/ 2$/, / 0$/],
       userns: [/^$/, /^made$/],
       files: [/ 100 200 /, / 1024 1024 /],
+      device: [/^zzz$/, /^$/],
       core: [/ 0 0 /, /^(?!.* 0 0 )/],
       memlock: [/ 4096 8192 /, /^(?!.* 4096 8192 )/],
       processes: [/^50$/, /^$/],
@@ -118,13 +125,25 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     assert.ok(existsSync(join(folder, 'volume/made')))
   })
 
-  it('is run by crun, behind an init, and what a profile refuses is refused', async () => {
+  it('is run by crun, behind an init, with labels, and what a profile refuses is refused', async () => {
     const profile = join(folder, 'profile.json')
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 122 }
     writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }))
     const script = 'echo init $(cat /proc/1/comm); echo made $(mkdir /x 2>&1)'
     const words = ['--runtime', crun(), '--init', '--security-opt', `seccomp=${profile}`]
-    const asked = await sights(words, script)
+    const labelled = ['--label', 'team=a=b', '--volume', `${folder}/volume:/volume`]
+    const waiting = `${script}; until [ -e /volume/seen ]; do sleep 0.01; done`
+    let labels: Promise<Record<string, string>[]> | undefined
+    const asked = await sights([...words, ...labelled], waiting, () => {
+      labels ??= bench.containerd.client.containers.list('team').then((found) => {
+        writeFileSync(join(folder, 'volume/seen'), '')
+        return found.map((container) => container.labels)
+      })
+    })
+    assert.deepEqual(
+      (await labels)?.map(({ team }) => team),
+      ['a=b'],
+    )
     assert.match(asked.init ?? '', /^docker-init$/)
     assert.match(asked.made ?? '', /quota exceeded/i)
     assert.deepEqual(await sights([], script), { init: 'sh', made: '' })

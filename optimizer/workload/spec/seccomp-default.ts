@@ -31,8 +31,7 @@ export const REFUSALS: readonly Refusal[] = [
     names: ['mount', 'umount', 'umount2', 'mount_setattr', 'move_mount', 'open_tree'],
     unless: ['CAP_SYS_ADMIN'],
   },
-  { names: ['fsopen', 'fsconfig', 'fsmount', 'fspick'], unless: ['CAP_SYS_ADMIN'] },
-  { names: ['pivot_root'], unless: [] },
+  { names: ['fsopen', 'fsconfig', 'fsmount', 'fspick', 'pivot_root'], unless: ['CAP_SYS_ADMIN'] },
   { names: ['setns', 'unshare'], unless: ['CAP_SYS_ADMIN'] },
   { names: ['chroot'], unless: ['CAP_SYS_CHROOT'] },
   // Files behind the file system's back.
