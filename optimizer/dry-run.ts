@@ -1,11 +1,12 @@
 /** `--dry-run`: what a run would be, without one. containerd is asked for the image's documents and nothing else. */
 import { UsageError } from '../shared/errors.ts'
 import type { MarkKind } from '../shared/messages.ts'
-import { RUNC_SHIM, type RuntimeChoice } from './containerd/containers.ts'
+import { RUNC_SHIM, type RuntimeChoice } from './containerd/runtime-choice.ts'
 import { specJson } from './containerd/spec-json.ts'
 import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
 import { type ContainerdPlace, withSource } from './open-stores.ts'
+import type { NamedWorkload } from './record-workloads.ts'
 import { requireBlobs } from './store/missing.ts'
 import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { HOSTNAME, networkTexts } from './workload/network-files.ts'
@@ -21,6 +22,8 @@ export interface DryRunRequest {
   containerd: ContainerdPlace
   platforms: PlatformSelection
   workload: WorkloadOptions
+  /** Several in its place; empty: that one. */
+  workloads: readonly NamedWorkload[]
 }
 
 export const DRY_RUN_SCHEMA_VERSION = 1
@@ -56,7 +59,8 @@ export interface StopRulesPlan {
 }
 
 /** @returns JSON @throws {PreconditionError} what a run would find at once: image, platform, command, stop signal */
-export async function dryRun({ source, containerd, platforms, workload }: DryRunRequest): Promise<string> {
+export async function dryRun(request: DryRunRequest): Promise<string> {
+  const { source, containerd, platforms, workload, workloads } = request
   return await withSource({ kind: 'containerd', name: source }, containerd, async (stores) => {
     const { content, images } = stores
     const resolved = await resolveImages(images, content, stores.name, platforms)
@@ -66,7 +70,11 @@ export async function dryRun({ source, containerd, platforms, workload }: DryRun
       requireWorkloadPlatform((resolved.images[0] as ResolvedImage).platform)
       throw new UsageError('PLATFORM_NOT_RUNNABLE', 'none of these platforms can be run here')
     }
-    return `${specJson(plannedRun(image, workload), 2)}\n`
+    const planned =
+      workloads.length === 0
+        ? plannedRun(image, workload)
+        : workloads.map(({ name, options }) => ({ workload: name, ...plannedRun(image, options) }))
+    return `${specJson(planned, 2)}\n`
   })
 }
 

@@ -1,5 +1,4 @@
 /** Entry of `optimizer`: command line to command, errors to one sentence and an exit code. */
-import { hideBin } from 'yargs/helpers'
 import {
   asCoded,
   CodedError,
@@ -10,19 +9,19 @@ import {
   systemCodeOf,
 } from '../shared/errors.ts'
 import { collectEarly } from './collection.ts'
-import { commandLine } from './command-line.ts'
 import type { Arguments } from './commands/command.ts'
-import { versionText } from './commands/version.ts'
-import { Console, LOG_LEVELS, type LogLevel, printable } from './console.ts'
+import { Console, LOG_FORMATS, LOG_LEVELS } from './console.ts'
 import { Interruption } from './interruption.ts'
 
 async function main(args: string[]): Promise<number> {
   if (args.includes('--version') && !args.includes('--')) {
+    const { versionText } = await import('./commands/version.ts')
     process.stdout.write(versionText())
     return EXIT.done
   }
   const interruption = new Interruption()
-  let console = new Console('info')
+  // A command line that cannot be read is told in the form that it asks for, too.
+  let console = new Console('info', { format: wordAfter(args, '--log-format') === 'json' ? 'json' : 'text' })
   const interrupt = (signal: NodeJS.Signals) => {
     if (signal === 'SIGINT' && interruption.offer()) return
     if (interruption.signal.aborted) return console.warn(`${signal}: still cleaning up`)
@@ -32,8 +31,9 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
 
   try {
-    await commandLine(args, async (command, argv) => {
-      console = new Console(logLevel(argv))
+    const { runCommandLine } = await import('./command-line.ts')
+    await runCommandLine(args, async (command, argv) => {
+      console = consoleOf(argv)
       const result = await command.run(argv, {
         console,
         signal: interruption.signal,
@@ -41,16 +41,25 @@ async function main(args: string[]): Promise<number> {
       })
       await writeResult(typeof result === 'string' ? result : result.output)
       if (typeof result !== 'string') throw result.failure
-    }).parseAsync()
+    })
     return EXIT.done
   } catch (error) {
     console.endLive()
-    return report(interruption.signal.aborted ? interruption.signal.reason : error)
+    return report(interruption.signal.aborted ? interruption.signal.reason : error, console)
   }
 }
 
-function logLevel(argv: Arguments): LogLevel {
-  return LOG_LEVELS.find((level) => level === argv['log-level']) ?? 'info'
+function consoleOf(argv: Arguments): Console {
+  return new Console(LOG_LEVELS.find((level) => level === argv['log-level']) ?? 'info', {
+    format: LOG_FORMATS.find((format) => format === argv['log-format']) ?? 'text',
+  })
+}
+
+function wordAfter(args: readonly string[], option: string): string | undefined {
+  const joined = args.find((arg) => arg.startsWith(`${option}=`))
+  if (joined !== undefined) return joined.slice(option.length + 1)
+  const at = args.indexOf(option)
+  return at < 0 ? undefined : args[at + 1]
 }
 
 /** A reader that has seen enough, as `head`, is no failure. @throws {PreconditionError} OUTPUT_FAILED */
@@ -67,29 +76,30 @@ function writeResult(output: string): Promise<void> {
 }
 
 /** One sentence for what was raised on purpose; the whole stack for what was not. */
-function report(thrown: unknown): number {
+function report(thrown: unknown, console: Console): number {
   const error = asCoded(thrown)
   if (!(error instanceof CodedError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    process.stderr.write(`optimizer: unexpected error, please report it: ${printable(text)}\n`)
+    const exitCode = EXIT.unexpected
+    console.error(`unexpected error, please report it: ${text}`, { code: null, exitCode })
     return EXIT.unexpected
   }
-  process.stderr.write(`optimizer: ${printable(error.message)} [${error.code}]\n`)
-  if (process.env.HOTLAYER_DEBUG !== undefined) {
-    for (
-      let cause = error.cause;
-      cause !== undefined;
-      cause = cause instanceof Error ? cause.cause : undefined
-    ) {
-      process.stderr.write(
-        `  caused by: ${printable(cause instanceof Error ? (cause.stack ?? messageOf(cause)) : messageOf(cause))}\n`,
-      )
-    }
-  }
-  return error.exitCode
+  const { code, exitCode } = error
+  console.error(
+    error.message,
+    { code, exitCode },
+    process.env.HOTLAYER_DEBUG === undefined ? [] : causes(error),
+  )
+  return exitCode
+}
+
+function causes({ cause }: Error): string[] {
+  if (cause === undefined) return []
+  if (!(cause instanceof Error)) return [messageOf(cause)]
+  return [cause.stack ?? cause.message, ...causes(cause)]
 }
 
 collectEarly()
-process.exitCode = await main(hideBin(process.argv))
+process.exitCode = await main(process.argv.slice(2))
 // A pending handle (a stuck socket, say) must not keep a finished command alive.
 process.exit()

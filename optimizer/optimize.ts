@@ -13,7 +13,7 @@ import {
   withTarget,
 } from './open-stores.ts'
 import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
-import { recordImage } from './record-image.ts'
+import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { Stages } from './stages.ts'
@@ -34,6 +34,8 @@ export interface OptimizeRequest {
   snapshotter: string
   /** null: nothing is run. */
   workload: WorkloadOptions | null
+  /** Several in its place, one after the other; empty: that one. */
+  workloads: readonly NamedWorkload[]
   recording: RecordingOptions
   /** What comes first where nothing is run. */
   given: GivenSources
@@ -74,26 +76,26 @@ async function optimizeIn(
   context: OptimizeContext,
 ): Promise<ConversionResult> {
   const { console: log } = context
-  const { given, output, workload, recording } = request
+  const { given, output, workload, workloads, recording } = request
   if (workload !== null) requireSamePidNamespace(run.containerd.address)
   const running = { ...context, stages: new Stages(log) }
   // With records given it has to be seen first whether there is anything left to run.
   const early =
-    workload !== null && given.records.length === 0
+    workload !== null && workloads.length === 0 && given.records.length === 0
       ? { notifier: EarlyNotifier.start(run, workload, context.signal) }
       : {}
   const from = sourceBeside(to, run, request.source)
   const resolved = await resolveWhole(from, request.platforms, output, running)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
-  const workloadRun =
+  const runs =
     workload === null || chosen === null
-      ? null
-      : await recordImage(run, chosen, workload, { ...running, ...early })
+      ? []
+      : await recordWorkloads(run, chosen, { workload, workloads }, { ...running, ...early })
 
   const orderOf: OrderOf = (image, layers) =>
-    image === chosen && workloadRun !== null
-      ? recordedOrder(image, concludeRecord(workloadRun, image, layers, recording, log))
+    image === chosen && runs.length > 0
+      ? recordedOrder(image, concludeRecord(runs, image, layers, recording, log))
       : orderWithoutRun(image, layers, given, log)
   const conversion = await convertImages({ from, to, resolved, output, orderOf }, running)
   return conversionResult({

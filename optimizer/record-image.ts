@@ -40,7 +40,7 @@ export async function recordImage(
       chainId,
       options,
       notifier,
-      output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`),
+      output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`, { stream, line }),
       signal,
       nextInterrupt,
     }),

@@ -7,7 +7,7 @@ import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
 import { indexLayers } from './open-layers.ts'
 import type { ContainerdPlace } from './open-stores.ts'
-import { recordImage } from './record-image.ts'
+import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
 import { Stages, type StageTime } from './stages.ts'
@@ -28,6 +28,8 @@ export interface RecordRequest {
   containerd: ContainerdPlace
   platform: Platform
   workload: WorkloadOptions
+  /** Several in its place, one after the other; empty: that one. */
+  workloads: readonly NamedWorkload[]
   recording: RecordingOptions
 }
 
@@ -71,11 +73,12 @@ export async function recordOnly(
 
 async function recordIn(
   run: Run,
-  { source, platform, workload, recording }: RecordRequest,
+  { source, platform, workload, workloads, recording }: RecordRequest,
   context: RecordOnlyContext,
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   const { console: log, signal } = context
-  const notifier = EarlyNotifier.start(run, workload, signal)
+  // Of several each has its own.
+  const early = workloads.length === 0 ? { notifier: EarlyNotifier.start(run, workload, signal) } : {}
   const stages = new Stages(log)
   const content = new ContainerdContentStore(run.containerd, run.id)
   const images = new ContainerdImageStore(run.containerd)
@@ -86,9 +89,9 @@ async function recordIn(
   const image = resolved.images[0] as ResolvedImage
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
 
-  const workloadRun = await recordImage(run, image, workload, { ...context, stages, notifier })
+  const runs = await recordWorkloads(run, image, { workload, workloads }, { ...context, ...early, stages })
   const layers = await indexLayers({ content, image, signal, stages })
-  const record = concludeRecord(workloadRun, image, layers, recording, log)
+  const record = concludeRecord(runs, image, layers, recording, log)
   const result: RecordResult = {
     schemaVersion: RECORD_RESULT_SCHEMA_VERSION,
     source: { name: image.name, digest: image.root.digest, platform: formatPlatform(image.platform) },

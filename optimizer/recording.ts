@@ -13,6 +13,8 @@ import { printable } from './console.ts'
 import { formatPlatform } from './image/platform.ts'
 import { attribute } from './record/attribute.ts'
 import { LayerIndex } from './record/layer-index.ts'
+import { mergeWorkloads } from './record/merge-workloads.ts'
+import type { NamedRun } from './record-workloads.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { TarEntry } from './tar/entry.ts'
 import { packageVersion } from './version.ts'
@@ -35,19 +37,21 @@ export interface RecordingOptions {
 }
 
 /**
- * From a run to a record that is written where it was asked for and fit for use. One that is not fit is written too.
+ * From the runs of the workloads to a record that is written where it was asked for and fit for use. One that is not fit is written too.
  * @throws {PreconditionError} RECORD_NOT_WRITTEN
  * @throws as {@link requireUsableRecord}
  */
 export function concludeRecord(
-  run: WorkloadRun,
+  runs: readonly NamedRun[],
   image: ResolvedImage,
   layers: readonly { entries: TarEntry[] }[],
   options: RecordingOptions,
   log: Log,
 ): AccessRecord {
   const index = new LayerIndex(layers.map(({ entries }) => entries))
-  const record = makeRecord(run, image, index, options, log)
+  const record = mergeWorkloads(
+    runs.map(({ name, run }) => ({ name, record: makeRecord(run, image, index, options, log) })),
+  )
   if (options.recordOut !== null) writeRecordFile(options.recordOut, record)
   requireUsableRecord(record, options, log)
   return record

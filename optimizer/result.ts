@@ -1,5 +1,5 @@
 /** What `optimizer optimize --json` and `optimizer convert --json` print. Fields are only added; a change of meaning raises the version. */
-import type { AccessRecord, RecordCounters, RecordHeader } from '../shared/record.ts'
+import type { AccessRecord, RecordCounters, RecordedWorkload, RecordHeader } from '../shared/record.ts'
 import type { Conversion, ConvertedPlatform } from './conversion.ts'
 import type { ConvertedImage } from './convert/image.ts'
 import type { ConvertedLayer } from './convert/layer.ts'
@@ -64,6 +64,8 @@ export interface RecordSummary {
   stop: RecordHeader['stop']
   durationSeconds: number
   exitStatus: number | null
+  /** Each of several; absent where there was one. */
+  workloads?: RecordedWorkload[]
 }
 
 export interface LayerResult {
@@ -155,9 +157,12 @@ function missingPaths(
 }
 
 export function recordSummary({ header, entries }: AccessRecord): RecordSummary {
-  const { complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus } = header
+  const { complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus, workloads } = header
   const files = new Set(entries.map((entry) => `${entry.layerIndex} ${entry.path.toString('latin1')}`)).size
-  return { files, complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus }
+  return {
+    ...{ files, complete, incompleteReasons, counters, mark, stop, durationSeconds, exitStatus },
+    ...(workloads === undefined ? {} : { workloads }),
+  }
 }
 
 function layerResult(layer: ConvertedLayer): LayerResult {

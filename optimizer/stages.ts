@@ -16,12 +16,14 @@ export class Stages {
 
   /** @param detail what a person wants to know of this step, e.g. the image's name */
   async run<T>(name: string, detail: string, step: () => Promise<T>): Promise<T> {
-    this.#log.info(detail === '' ? name : `${name}: ${detail}`)
+    this.#log.info(detail === '' ? name : `${name}: ${detail}`, { stage: name })
     const begunAt = performance.now()
     try {
       return await step()
     } finally {
-      this.times.push({ name, seconds: (performance.now() - begunAt) / 1000 })
+      const seconds = (performance.now() - begunAt) / 1000
+      this.times.push({ name, seconds })
+      this.#log.debug(`${name}: ${seconds.toFixed(3)} s`, { stage: name, seconds })
     }
   }
 }

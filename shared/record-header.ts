@@ -1,6 +1,6 @@
 /** The first line of a record file, checked field by field. docs/record.md is its text. */
 import { COUNTER_NAMES } from './messages.ts'
-import type { RecordCounters, RecordHeader } from './record.ts'
+import type { RecordCounters, RecordedStop, RecordedWorkload, RecordHeader } from './record.ts'
 
 type Json = Record<string, unknown>
 
@@ -11,7 +11,6 @@ export class HeaderFieldError extends Error {}
 export function headerFromJson(json: Json): RecordHeader {
   const workload = map(json, 'workload')
   const mark = map(json, 'mark')
-  const stop = map(json, 'stop')
   const complete = boolean(json, 'complete')
   const incompleteReasons = texts(json, 'incompleteReasons')
   if (complete !== (incompleteReasons.length === 0))
@@ -29,11 +28,8 @@ export function headerFromJson(json: Json): RecordHeader {
     kernel: text(json, 'kernel'),
     mark: { kind: markKind(mark), reason: text(mark, 'reason') },
     reads: boolean(json, 'reads'),
-    stop: {
-      rule: text(stop, 'rule'),
-      reason: text(stop, 'reason'),
-      readySeconds: orNull(stop, 'readySeconds', number),
-    },
+    stop: stopFromJson(map(json, 'stop')),
+    ...(json.workloads === undefined ? {} : { workloads: workloads(json) }),
     started: text(json, 'started'),
     durationSeconds: number(json, 'durationSeconds'),
     exitStatus: orNull(json, 'exitStatus', count),
@@ -49,6 +45,30 @@ function image(json: Json): RecordHeader['image'] {
     manifestDigest: text(json, 'manifestDigest'),
     platform: text(json, 'platform'),
   }
+}
+
+function stopFromJson(json: Json): RecordedStop {
+  return {
+    rule: text(json, 'rule'),
+    reason: text(json, 'reason'),
+    readySeconds: orNull(json, 'readySeconds', number),
+  }
+}
+
+function workloads(json: Json): RecordedWorkload[] {
+  if (!Array.isArray(json.workloads)) throw new HeaderFieldError('workloads must be an array')
+  return json.workloads.map((_, index) => {
+    const one = map(json.workloads as Json, String(index))
+    return {
+      name: text(one, 'name'),
+      args: texts(one, 'args'),
+      stop: stopFromJson(map(one, 'stop')),
+      started: text(one, 'started'),
+      durationSeconds: number(one, 'durationSeconds'),
+      exitStatus: orNull(one, 'exitStatus', count),
+      files: count(one, 'files'),
+    }
+  })
 }
 
 function markKind({ kind }: Json): RecordHeader['mark']['kind'] {

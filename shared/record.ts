@@ -23,6 +23,11 @@ export interface RecordHeader {
   /** Whether reading was watched too: only then do kinds tell `read` from opened or mapped. */
   reads: boolean
   stop: RecordedStop
+  /**
+   * Each of several workloads that were run one after the other, in this order; absent where there was one. The
+   * fields around it are then the first's, but for the counters, `durationSeconds` and `complete`, which are of all.
+   */
+  workloads?: RecordedWorkload[]
   /** RFC 3339. */
   started: string
   durationSeconds: number
@@ -42,6 +47,17 @@ export interface RecordedStop {
   reason: string
   /** Seconds from the start until every ready rule was met; null without such rules, and when it never was. */
   readySeconds: number | null
+}
+
+export interface RecordedWorkload {
+  name: string
+  args: string[]
+  stop: RecordedStop
+  started: string
+  durationSeconds: number
+  exitStatus: number | null
+  /** Of the image, that it has read; each counted once. */
+  files: number
 }
 
 export interface RecordedImage {
@@ -83,6 +99,8 @@ export interface RecordEntry {
   command: Buffer | null
   /** True where the first reader was a command of --ready-exec; the workload may have read it after that. */
   probe?: true
+  /** Name of the first workload that has read it; absent where there was one workload. Its start is the zero of times. */
+  workload?: string
 }
 
 /** `copy-up`: read by the kernel to copy it up, opened by nobody. */
@@ -132,6 +150,7 @@ function entryToJson(entry: RecordEntry): Record<string, unknown> {
     pid: entry.pid,
     ...(entry.command === null ? { command: null } : bytesToJson('command', entry.command)),
     ...(entry.probe ? { probe: true } : {}),
+    ...(entry.workload === undefined ? {} : { workload: entry.workload }),
   }
 }
 
@@ -193,6 +212,7 @@ function entryFromJson(json: Record<string, unknown>, line: number): RecordEntry
     pid: integer(json, 'pid', line, 0),
     command: json.command === null ? null : bytesFromJson(json, 'command', line),
     ...(json.probe === true ? { probe: true as const } : {}),
+    ...(typeof json.workload === 'string' ? { workload: json.workload } : {}),
   }
 }
 

@@ -2,8 +2,12 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import yargs, { type Argv } from 'yargs'
+import type { Shell } from '../../shared/completion.ts'
 import { CodedError, messageOf, UsageError } from '../../shared/errors.ts'
-import { FORMATS, type FormatName } from './list-format.ts'
+import { suggestion } from '../../shared/nearest.ts'
+import { spelled } from '../../shared/program-facts.ts'
+import type { FormatName } from './list-format.ts'
+import { ABOUT, EPILOGUE, OPTIONS } from './options.ts'
 import { type PathFilter, parseGlob, pathFilter } from './path-filter.ts'
 
 export interface StandAloneRequest {
@@ -20,30 +24,6 @@ export interface StandAloneRequest {
   filter: PathFilter
   failOnLoss: boolean
 }
-
-const ABOUT = `$0 [options] -- COMMAND [ARGUMENT...]
-$0 [options] --pid N
-
-Runs a command and lists the files that it reads, in order of first access, as they happen: the program
-itself, libraries, configuration, data; of the command and of every process that it starts. Each file once,
-by its real name. The command is not slowed down by being stopped at system calls, as under strace.
-
-The command has stdin, stdout and stderr as they are. The list goes to stderr, or to --output.`
-
-const EPILOGUE = `It needs root (CAP_SYS_ADMIN outside of any user namespace): sudo $0 -- COMMAND
-To run the command as yourself: sudo $0 -- setpriv --reuid $(id -u) --regid $(id -g) --init-groups COMMAND
-
-Exit status: that of the command (or the signal that ended it; 127: not found, 126: cannot be executed);
-5: accesses were lost and --on-loss is fail; 1: unexpected; 2: usage; 3: a precondition is missing, such as
-privilege.
-
-Examples:
-  $0 -- python3 app.py                          what does starting app.py read?
-  $0 --summary --output files.txt -- make       list in a file; at the end sums by directory and package
-  $0 -0 -o list --exclude '/tmp/**' -- ./build  bare paths, each ended by a zero byte, for xargs -0
-  $0 --include src/ --include '*.conf' -- make  only what lies in src, and names that end so
-  $0 -f json -o - -- true | jq '.path // empty'
-                                                for programs; docs/notifier.md describes the fields`
 
 /** The parser alone, so that docs/cli.md can be made from it. */
 export function notifierCommandLine(args: string[]): Argv {
@@ -62,9 +42,7 @@ export function notifierCommandLine(args: string[]): Argv {
     })
     .locale('en')
     .version(false)
-    .options(listOptions)
-    .options(watchOptions)
-    .options(protocolOptions)
+    .options(OPTIONS)
     .help()
     .alias('help', 'h')
     .strictOptions()
@@ -76,113 +54,42 @@ export function notifierCommandLine(args: string[]): Argv {
     })
 }
 
-const LIST = 'The list:'
+/** Names of options that take no value, with all their spellings. */
+const FLAGS = new Set(
+  Object.entries<{ type?: string; alias?: string }>(OPTIONS).flatMap(([name, { type, alias }]) =>
+    type === 'boolean' ? [name, alias ?? name] : [],
+  ),
+)
 
-const listOptions = {
-  format: {
-    alias: 'f',
-    group: LIST,
-    type: 'string',
-    nargs: 1,
-    choices: FORMATS,
-    default: 'text',
-    describe:
-      'text: a line per file; tree: directories with counts and bytes, at the end; json: JSON lines; paths: bare paths; record: a record file of the optimizer, at the end',
-  },
-  0: { group: LIST, type: 'boolean', describe: 'paths, each ended by a zero byte instead of a newline' },
-  output: {
-    alias: 'o',
-    group: LIST,
-    type: 'string',
-    nargs: 1,
-    describe: 'write the list to this file; - is stdout',
-    defaultDescription: 'stderr',
-  },
-  summary: {
-    alias: 's',
-    group: LIST,
-    type: 'boolean',
-    describe:
-      'at the end, on stderr: files and bytes by kind, directory, process, and package (dpkg, apk, rpm)',
-  },
-} as const
-
-const WATCH = 'What is watched:'
-
-const watchOptions = {
-  mount: {
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    array: true,
-    describe: 'watch only the mount that this path lies on (may be repeated)',
-    defaultDescription: 'every mount that holds files',
-  },
-  include: {
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    array: true,
-    describe: 'list only paths that match, such as /etc, "/usr/**/*.so" or "*.py" (may be repeated)',
-  },
-  exclude: {
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    array: true,
-    describe: 'leave out paths that match (may be repeated)',
-  },
-  reads: {
-    group: WATCH,
-    type: 'boolean',
-    describe: 'tell which files were read, and which only opened or mapped into memory',
-  },
-  root: {
-    alias: 'r',
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    describe: 'run the command with this directory as its root',
-  },
-  pid: {
-    alias: 'p',
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    describe: 'watch the container that this process is in, until it ends or Ctrl-C',
-  },
-  'on-loss': {
-    group: WATCH,
-    type: 'string',
-    nargs: 1,
-    choices: ['fail', 'warn'],
-    default: 'warn',
-    describe: 'what to do where the kernel lost accesses: end with status 5, or say so on stderr',
-  },
-} as const
-
-const PROTOCOL = 'For programs (docs/protocol.md):'
-
-const protocolOptions = {
-  socket: {
-    group: PROTOCOL,
-    type: 'string',
-    nargs: 1,
-    describe: 'speak the protocol over this Unix socket, and run nothing',
-  },
-  fd: { group: PROTOCOL, type: 'string', nargs: 1, describe: 'the same over an inherited socket, such as 3' },
-  version: { type: 'boolean', describe: 'Show the version' },
-} as const
+/**
+ * With `--` before the first word of the command: yargs takes a command called `true` or `false` for the value of a
+ * flag before it.
+ */
+export function commandApart(args: readonly string[]): string[] {
+  let isValue = false
+  for (const [index, word] of args.entries()) {
+    if (word === '--') break
+    if (!isValue && /^(?:true|false)$/.test(word))
+      return [...args.slice(0, index), '--', ...args.slice(index)]
+    const isOption = word.startsWith('-') && word !== '-'
+    if (!isOption && !isValue) break
+    const name = word.startsWith('--') ? word.slice(2) : word.slice(-1)
+    isValue = isOption && !word.includes('=') && !FLAGS.has(name)
+  }
+  return [...args]
+}
 
 type Values = { _: string[] } & Record<string, unknown>
 
 /** Besides a run, what can be asked for: the text of --help, or the version. @throws {UsageError} */
-export function parseCommandLine(args: string[]): StandAloneRequest | { help: string } | { version: true } {
+export function parseCommandLine(
+  args: string[],
+): StandAloneRequest | { help: string } | { version: true } | { completion: Shell } {
   let help = ''
   const parser = notifierCommandLine(args)
   let values: Values
   try {
-    values = parser.parse(args, {}, (_error: unknown, _argv: unknown, output: string) => {
+    values = parser.parse(commandApart(args), {}, (_error: unknown, _argv: unknown, output: string) => {
       help = output
     }) as unknown as Values
   } catch (cause) {
@@ -190,6 +97,8 @@ export function parseCommandLine(args: string[]): StandAloneRequest | { help: st
     throw usage(ownWords(messageOf(cause)), cause)
   }
   if (help !== '') return { help: `${help}\n` }
+  const shell = single(values, 'completion')
+  if (shell !== undefined) return { completion: shell as Shell }
   return isGiven(values, 'version') ? { version: true } : toRequest(values)
 }
 
@@ -281,7 +190,13 @@ function ownWords(message: string): string {
   if (choice !== null) return `--${choice[1]} ${choice[2]}: write one of ${choice[3]?.replaceAll('"', '')}`
   const missing = /^Not enough arguments following: (\S+)$/.exec(message)
   if (missing !== null) return `${missing[1]?.length === 1 ? '-' : '--'}${missing[1]} needs a value`
+  const unknown = /^Unknown arguments?: ([^,]+)/.exec(message)?.[1]
+  if (unknown !== undefined) return `there is no option ${spelled(unknown)}${suggestedOption(unknown)}`
   return message
+}
+
+function suggestedOption(name: string): string {
+  return suggestion(name, [...Object.keys(OPTIONS), 'help']).replace('did you mean ', 'did you mean --')
 }
 
 function usage(message: string, cause?: unknown): UsageError {

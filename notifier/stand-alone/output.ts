@@ -6,7 +6,7 @@ import { close, openSync, write } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { promisify } from 'node:util'
-import { CodedError, messageOf, systemCodeOf, UsageError } from '../../shared/errors.ts'
+import { messageOf, PreconditionError, systemCodeOf, UsageError } from '../../shared/errors.ts'
 
 const writeSome = promisify(write) as (
   descriptor: number,
@@ -20,7 +20,7 @@ const STDERR = 2
 const RETRY_MILLISECONDS = 5
 
 /** The list could not be written. Code: OUTPUT_FAILED. */
-export class OutputError extends CodedError {}
+export class OutputError extends PreconditionError {}
 
 export class Output {
   readonly name: string

@@ -4,6 +4,7 @@ import { constants } from 'node:os'
 import { FanotifyGroup } from '../../native/fanotify.ts'
 import { endBySignal } from '../../native/signals.ts'
 import { NativeError } from '../../native/system-error.ts'
+import { wantsColour } from '../../shared/colour.ts'
 import { EXIT, messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
 import type { Counters } from '../../shared/messages.ts'
 import { printable } from '../../shared/text.ts'
@@ -13,6 +14,7 @@ import { parseCommandLine, type StandAloneRequest } from './command-line.ts'
 import { jsonLine, listFormat } from './formats.ts'
 import type { ListFormat, RunEnd, RunStart } from './list-format.ts'
 import { parseMountInfo, watchedPaths } from './mounts.ts'
+import { completion } from './options.ts'
 import { Output } from './output.ts'
 import { SeenFiles } from './seen-files.ts'
 import { summarize, summaryText } from './summary.ts'
@@ -24,8 +26,8 @@ const READS_PER_WRITE = 8
 /** @returns the exit status; does not return where the command was ended by a signal */
 export async function runStandAlone(args: string[], program: string): Promise<number> {
   const request = parseCommandLine(args)
-  if ('help' in request || 'version' in request) {
-    await Output.to('-').write('help' in request ? request.help : `${program}\n`)
+  if (!('target' in request)) {
+    await Output.to('-').write(textOf(request, program))
     return EXIT.done
   }
   requireProc()
@@ -45,6 +47,14 @@ export async function runStandAlone(args: string[], program: string): Promise<nu
     target.cancel()
     group.close()
   }
+}
+
+function textOf(
+  request: Exclude<ReturnType<typeof parseCommandLine>, StandAloneRequest>,
+  program: string,
+): string {
+  if ('help' in request) return request.help
+  return 'version' in request ? `${program}\n` : completion(request.completion)
 }
 
 /** Paths, names and mounts are all found there. @throws {PreconditionError} PROC_UNUSABLE */
@@ -101,8 +111,11 @@ class StandAloneRun {
   constructor(parts: Parts) {
     this.#parts = parts
     const { request, output, program } = parts
-    const colour = output.isTerminal && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb'
-    this.#format = listFormat(request.format, { colour, zero: request.zero, program })
+    this.#format = listFormat(request.format, {
+      colour: wantsColour(output.isTerminal),
+      zero: request.zero,
+      program,
+    })
     // Held, as the process may be gone. Without its namespace the mounts fall apart, and paths begin where they begin.
     this.#rootDescriptor = openSync(`/proc/${parts.target.pid}/root`, 'r')
     this.#namespaceDescriptor = openSync(`/proc/${parts.target.pid}/ns/mnt`, 'r')

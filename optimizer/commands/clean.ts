@@ -1,10 +1,8 @@
 import { dirname } from 'node:path'
 import type { Argv } from 'yargs'
 import { CodedError, UsageError } from '../../shared/errors.ts'
-import { Containerd } from '../containerd/client.ts'
 import { parseLocation } from '../image/location.ts'
-import { cleanStaging } from '../store/clean-staging.ts'
-import { type CleanReport, clean } from '../workload/clean.ts'
+import type { CleanReport } from '../workload/clean.ts'
 import { requirePrivilege } from '../workload/privilege.ts'
 import type { Arguments, Command, CommandContext } from './command.ts'
 import {
@@ -21,6 +19,13 @@ const SCHEMA_VERSION = 1
 export const cleanCommand: Command = {
   usage: 'clean [place..]',
   describe: 'Remove what a killed run left: only what carries our labels and whose run is dead',
+  examples: [
+    { command: 'optimizer clean', describe: 'what killed runs left in containerd' },
+    {
+      command: 'optimizer clean oci:python oci-archive:python.tar',
+      describe: 'in a layout and beside an archive, without root',
+    },
+  ],
   builder: (yargs) => addOutputOptions(addSocketOptions(addOwnOptions(yargs))),
 
   async run(argv, context) {
@@ -68,6 +73,7 @@ function stagingParents(argv: Arguments): string[] {
 }
 
 async function cleanFolders(folders: readonly string[]): Promise<CleanReport> {
+  const { cleanStaging } = await import('../store/clean-staging.ts')
   const reports = await Promise.all(folders.map(cleanStaging))
   return {
     runs: reports.flatMap(({ runs }) => runs),
@@ -80,6 +86,10 @@ async function cleanContainerd(argv: Arguments, { console }: CommandContext): Pr
   requirePrivilege(
     'what a run has mounted is unmounted with CAP_SYS_ADMIN alone: run as root (sudo), or name oci:DIR or oci-archive:FILE',
   )
+  const [{ Containerd }, { clean }] = await Promise.all([
+    import('../containerd/client.ts'),
+    import('../workload/clean.ts'),
+  ])
   const containerd = await Containerd.connect(address, namespace)
   try {
     return await clean(containerd, single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT, console)

@@ -13,6 +13,12 @@ export interface CommandContext {
 /** Option values as yargs gives them: strings, booleans and arrays of strings, unchecked. */
 export type Arguments = Record<string, unknown>
 
+/** One of several workloads, with its own options beside the common ones. */
+export interface NamedArguments {
+  name: string
+  argv: Arguments
+}
+
 /** A result that was reached, and that is a failure for whoever asked. */
 export interface FailedResult {
   /** The whole of stdout. */
@@ -21,11 +27,20 @@ export interface FailedResult {
   failure: CodedError
 }
 
-/** One file per command: parse, call one function, return what stdout gets. */
+export interface Example {
+  command: string
+  describe: string
+}
+
+/**
+ * One file per command: parse, call one function, return what stdout gets. What does the work is imported by `run`
+ * alone: help, completion and mistakes in the command line need none of it.
+ */
 export interface Command {
   /** yargs' form: `name <required> [optional]`. */
   usage: string
   describe: string
+  examples: readonly Example[]
   builder(yargs: Argv): Argv
   /** @returns the whole of stdout, or '' */
   run(argv: Arguments, context: CommandContext): Promise<string | FailedResult>

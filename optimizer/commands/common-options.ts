@@ -1,7 +1,7 @@
 /** Options that several commands share. */
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
-import { LOG_LEVELS } from '../console.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../console.ts'
 import { hostPlatform, type Platform, parsePlatform } from '../image/platform.ts'
 import type { Arguments } from './command.ts'
 import { invalidOption } from './values.ts'
@@ -65,6 +65,13 @@ export function addOutputOptions(yargs: Argv): Argv {
       default: 'info',
       describe: 'what stderr tells',
     })
+    .option('log-format', {
+      group: 'Output:',
+      type: 'string',
+      choices: LOG_FORMATS,
+      default: 'text',
+      describe: 'how: lines for people, or a JSON object a line (time, level, message, stage, code)',
+    })
 }
 
 export function addPlatformOption(yargs: Argv): Argv {
@@ -123,5 +130,6 @@ export function repeated(argv: Arguments, name: string): string[] {
 export function positional(argv: Arguments, name: string): string {
   const value = argv[name]
   if (typeof value === 'string' && value !== '') return value
-  throw new UsageError('ARGUMENT_INVALID', `<${name}> must not be empty`)
+  const what = value === undefined ? 'is missing' : 'must not be empty'
+  throw new UsageError('ARGUMENT_INVALID', `<${name}> ${what}`)
 }

@@ -174,7 +174,7 @@ function compressionLevel(argv: Arguments, option: string, { usual, max }: Level
   const text = single(argv, option)
   if (preset === undefined) return integerBetween(option, text ?? String(usual), 1, max)
   if (text === undefined) return preset === 'fast' ? 1 : max
-  throw new UsageError('OPTION_CONFLICT', `--${preset} sets what --${option} sets: leave one of them out`)
+  throw new UsageError('OPTIONS_CONTRADICT', `--${preset} sets what --${option} sets: leave one of them out`)
 }
 
 /** The engine's best unless said otherwise: what clients wait for is a small part of the bytes. */
@@ -182,14 +182,17 @@ function prefetchLevel(argv: Arguments, max: number): number {
   const option = 'prefetch-compression-level'
   const text = single(argv, option)
   if (text !== undefined && presetOf(argv) === 'small')
-    throw new UsageError('OPTION_CONFLICT', `--small is the best level for everything: leave --${option} out`)
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      `--small is the best level for everything: leave --${option} out`,
+    )
   return integerBetween(option, text ?? String(max), 1, max)
 }
 
 /** @throws {UsageError} both are given */
 export function presetOf(argv: Arguments): 'fast' | 'small' | undefined {
   if (argv.fast === true && argv.small === true)
-    throw new UsageError('OPTION_CONFLICT', '--fast and --small contradict: leave one of them out')
+    throw new UsageError('OPTIONS_CONTRADICT', '--fast and --small contradict: leave one of them out')
   if (argv.fast === true) return 'fast'
   return argv.small === true ? 'small' : undefined
 }
@@ -213,11 +216,14 @@ function layerFormat(argv: Arguments): LayerFormat {
   if (argv.zstdchunked === true) {
     const other = external ?? given(ESTARGZ_OPTIONS)
     if (other === undefined) return zstdChunkedFormat(argv)
-    throw new UsageError('OPTION_CONFLICT', `--${other} is for eStargz: leave --zstdchunked out`)
+    throw new UsageError('OPTIONS_CONTRADICT', `--${other} is for eStargz: leave --zstdchunked out`)
   }
   const other = given(ZSTD_OPTIONS)
   if (other !== undefined)
-    throw new UsageError('OPTION_CONFLICT', `--${other} needs --zstdchunked: without it layers are eStargz`)
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      `--${other} needs --zstdchunked: without it layers are eStargz`,
+    )
   const wanted = single(argv, 'compression-engine')
   const engine = compressionEngine(
     wanted === undefined ? undefined : oneOf('compression-engine', wanted, ENGINE_NAMES),
@@ -226,7 +232,7 @@ function layerFormat(argv: Arguments): LayerFormat {
   const keepDiffId = argv['estargz-keep-diff-id'] === true
   if (external !== undefined && !externalToc) {
     throw new UsageError(
-      'OPTION_CONFLICT',
+      'OPTIONS_CONTRADICT',
       `--${external} needs --estargz-external-toc: without it the table of contents is inside the layer`,
     )
   }

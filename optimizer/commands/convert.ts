@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
 import type { OutputOptions } from '../conversion.ts'
-import { type ConvertRequest, convertOnly } from '../convert-only.ts'
+import type { ConvertRequest } from '../convert-only.ts'
 import { parseLocation } from '../image/location.ts'
 import { formatSummary } from '../summary.ts'
 import type { Arguments, Command } from './command.ts'
@@ -26,19 +26,24 @@ import {
 export const convertCommand: Command = {
   usage: 'convert <source> <target>',
   describe: 'Write the image as eStargz in the order of a record, a list or the source, without running it',
+  examples: [
+    {
+      command: 'optimizer convert oci:python oci-archive:python.tar:esgz --record-in python.jsonl',
+      describe: 'convert a layout into an archive by a record, without root and without a daemon',
+    },
+  ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
         addConversionOptions(addOutputImageOptions(addOwnOptions(addGivenOptions(addPositionals(yargs))))),
       ),
-    ).example(
-      '$0 convert oci:python oci-archive:python.tar:esgz --record-in python.jsonl',
-      'convert a layout into an archive by a record, without root and without a daemon',
     ),
 
   async run(argv, context) {
     const { console } = context
-    const result = await convertOnly(convertRequest(argv), context)
+    const request = convertRequest(argv)
+    const { convertOnly } = await import('../convert-only.ts')
+    const result = await convertOnly(request, context)
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
     return `${result.target.digest}\n`

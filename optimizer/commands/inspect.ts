@@ -2,12 +2,10 @@ import { PreconditionError } from '../../shared/errors.ts'
 import { formatBytes } from '../console.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseLocation } from '../image/location.ts'
-import { type FindTocs, findToc, type InspectedLayer, type Inspection, inspectImage } from '../inspect.ts'
-import { withSource } from '../open-stores.ts'
-import { type ResolvedImage, resolveImage } from '../store/resolve.ts'
+import type { FindTocs, InspectedLayer, Inspection } from '../inspect.ts'
+import type { ResolvedImage } from '../store/resolve.ts'
 import type { ContentStore } from '../store/store.ts'
 import { formatTable } from '../table.ts'
-import { findTocImage } from '../toc-images.ts'
 import type { Command } from './command.ts'
 import {
   addContainerdOptions,
@@ -26,6 +24,16 @@ import { integerBetween } from './values.ts'
 export const inspectCommand: Command = {
   usage: 'inspect <image>',
   describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
+  examples: [
+    {
+      command: 'optimizer inspect registry.example/python:3-esgz',
+      describe: 'what the layers are, and how much of each comes first',
+    },
+    {
+      command: 'optimizer inspect oci-archive:python.tar:esgz --toc 0',
+      describe: 'the table of contents of the lowest layer',
+    },
+  ],
   builder: (yargs) =>
     addOutputOptions(addContainerdOptions(addTocReferenceOption(addPlatformOption(yargs))))
       .positional('image', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
@@ -38,6 +46,12 @@ export const inspectCommand: Command = {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
+    const [{ withSource }, { inspectImage }, { resolveImage }, { findTocImage }] = await Promise.all([
+      import('../open-stores.ts'),
+      import('../inspect.ts'),
+      import('../store/resolve.ts'),
+      import('../toc-images.ts'),
+    ])
     return await withSource(location, containerdOptions(argv), async (stores) => {
       const { content, images, name } = stores
       const image = await resolveImage(images, content, name, platform)
@@ -59,6 +73,7 @@ async function tocText(
   findTocs: FindTocs,
   option: string,
 ): Promise<string> {
+  const { findToc } = await import('../inspect.ts')
   const { layers } = image.manifest
   const index = integerBetween('toc', option, 0, Math.max(0, layers.length - 1))
   const layer = layers[index] as Descriptor | undefined

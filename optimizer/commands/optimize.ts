@@ -1,8 +1,7 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
-import { dryRun } from '../dry-run.ts'
 import { parseLocation } from '../image/location.ts'
-import { type OptimizeRequest, optimize } from '../optimize.ts'
+import type { OptimizeRequest } from '../optimize.ts'
 import { formatSummary } from '../summary.ts'
 import type { Arguments, Command } from './command.ts'
 import {
@@ -14,6 +13,7 @@ import {
   SNAPSHOTTER_DEFAULT,
   single,
 } from './common-options.ts'
+import { addConfigOption } from './config-option.ts'
 import { addConversionOptions } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
 import {
@@ -25,29 +25,39 @@ import {
 } from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
+import { namedWorkloads } from './workloads.ts'
 
 export const optimizeCommand: Command = {
   usage: 'optimize <source> <target>',
   describe: 'Run the image, learn what it reads, and write it as eStargz with those files first',
+  examples: [
+    {
+      command: `optimizer optimize docker.io/library/python:3 registry.example/python:3-esgz --args '["python3","-c","import json"]'`,
+      describe: 'record a short run and convert',
+    },
+    {
+      command: 'optimizer optimize --config python.yaml --json',
+      describe: 'all of it from a file, for repeatable runs (docs/config.md)',
+    },
+  ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
         addConversionOptions(
-          addOutputImageOptions(addGivenOptions(addWorkloadOptions(addPositionals(yargs)))),
+          addOutputImageOptions(addGivenOptions(addWorkloadOptions(addConfigOption(addPositionals(yargs))))),
         ),
       ),
-    ).example(
-      '$0 optimize docker.io/library/python:3 registry.example/python:3-esgz --args \'["python3","-c","import json"]\'',
-      'record a short run and convert',
     ),
 
   async run(argv, context) {
     const { console } = context
     const request = optimizeRequest(argv)
     if (argv[DRY_RUN] === true && request.workload !== null) {
-      const { source, containerd, platforms, workload } = request
-      return await dryRun({ source: source.name, containerd, platforms, workload })
+      const { dryRun } = await import('../dry-run.ts')
+      const { source, containerd, platforms, workload, workloads } = request
+      return await dryRun({ source: source.name, containerd, platforms, workload, workloads })
     }
+    const { optimize } = await import('../optimize.ts')
     const result = await optimize(request, context)
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
@@ -89,7 +99,8 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     platforms: platformSelection(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
     workload: runs ? workloadOptions(argv) : null,
-    recording: recordingOptions(argv),
+    workloads: runs ? namedWorkloads(argv) : [],
+    recording: recordingOptions(argv, false),
     given,
     output,
   }

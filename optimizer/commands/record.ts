@@ -1,6 +1,5 @@
 import { formatRecord } from '../../shared/record.ts'
-import { dryRun } from '../dry-run.ts'
-import { type RecordRequest, type RecordResult, recordOnly } from '../record-only.ts'
+import type { RecordRequest, RecordResult } from '../record-only.ts'
 import type { Arguments, Command } from './command.ts'
 import {
   addContainerdOptions,
@@ -10,35 +9,45 @@ import {
   platformOption,
   positional,
 } from './common-options.ts'
+import { addConfigOption } from './config-option.ts'
 import { recordingOptions } from './recording-options.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
+import { namedWorkloads } from './workloads.ts'
 
 export const recordCommand: Command = {
   usage: 'record <source>',
   describe: 'Run the image and record what it reads, without converting; to stdout, or to --record-out',
+  examples: [
+    {
+      command:
+        'optimizer record docker.io/library/nginx:1 --record-out nginx.jsonl --ready-http http://localhost/ --settle 500ms',
+      describe: 'record a server until it serves',
+    },
+  ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
         addWorkloadOptions(
           addPlatformOption(
-            yargs.positional('source', {
-              type: 'string',
-              describe: 'image in containerd: looked up as typed, then as docker completes names',
-            }),
+            addConfigOption(
+              yargs.positional('source', {
+                type: 'string',
+                describe: 'image in containerd: looked up as typed, then as docker completes names',
+              }),
+            ),
           ),
         ),
       ),
-    ).example(
-      '$0 record docker.io/library/nginx:1 --record-out nginx.jsonl --ready-http http://localhost/ --settle 500ms',
-      'record a server until it serves',
     ),
 
   async run(argv, context) {
     const request = recordRequest(argv)
     if (argv[DRY_RUN] === true) {
-      const { source, containerd, platform, workload } = request
-      return await dryRun({ source, containerd, platforms: [platform], workload })
+      const { dryRun } = await import('../dry-run.ts')
+      const { source, containerd, platform, workload, workloads } = request
+      return await dryRun({ source, containerd, platforms: [platform], workload, workloads })
     }
+    const { recordOnly } = await import('../record-only.ts')
     const { record, result } = await recordOnly(request, context)
     context.console.info(summaryLine(result))
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
@@ -53,7 +62,8 @@ export function recordRequest(argv: Arguments): RecordRequest {
     containerd: containerdOptions(argv),
     platform: platformOption(argv),
     workload: workloadOptions(argv),
-    recording: recordingOptions(argv),
+    workloads: namedWorkloads(argv),
+    recording: recordingOptions(argv, true),
   }
 }
 

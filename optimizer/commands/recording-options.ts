@@ -1,5 +1,6 @@
 /** What is recorded and what a record must be, as options of every command that records. */
 import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
 import type { RecordingOptions } from '../recording.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
 import type { Arguments } from './command.ts'
@@ -7,12 +8,18 @@ import { single } from './common-options.ts'
 import { oneOf, outputFile } from './values.ts'
 
 const GROUP = 'Recording:'
+/** In place of a file. */
+const STDOUT = '-'
 const MARKS = ['auto', 'filesystem', 'mount'] as const
 const LOSS_ANSWERS = ['fail', 'warn'] as const
 
 export function addRecordingOptions(yargs: Argv): Argv {
   return yargs
-    .option('record-out', { group: GROUP, type: 'string', describe: 'write the record to this file' })
+    .option('record-out', {
+      group: GROUP,
+      type: 'string',
+      describe: 'write the record to this file; - is stdout where nothing else is',
+    })
     .option('on-loss', {
       group: GROUP,
       choices: LOSS_ANSWERS,
@@ -51,11 +58,15 @@ export function addRecordingOptions(yargs: Argv): Argv {
     })
 }
 
-/** @throws {UsageError} */
-export function recordingOptions(argv: Arguments): RecordingOptions {
+/** @param onStdout whether the record may be the result itself. @throws {UsageError} */
+export function recordingOptions(argv: Arguments, onStdout: boolean): RecordingOptions {
   const recordOut = single(argv, 'record-out')
+  if (recordOut === STDOUT && (!onStdout || argv.json === true)) {
+    const other = onStdout ? 'the document of --json' : 'the digest, or the document of --json'
+    throw new UsageError('OPTIONS_CONTRADICT', `--record-out - is stdout, which has ${other}: name a file`)
+  }
   return {
-    recordOut: recordOut === undefined ? null : outputFile('record-out', recordOut),
+    recordOut: recordOut === undefined || recordOut === STDOUT ? null : outputFile('record-out', recordOut),
     onLoss: oneOf('on-loss', single(argv, 'on-loss') ?? 'fail', LOSS_ANSWERS),
     allowWorkloadFailure: argv['allow-workload-failure'] === true,
     createPhase: argv['no-create-phase'] !== true,

@@ -58,7 +58,7 @@ export function spaceOptions(argv: Arguments, chunkBytes: number): SpaceOptions 
   if (memoryLimit !== undefined && memoryLimit < CHUNKS_IN_MEMORY * chunkBytes) {
     const least = CHUNKS_IN_MEMORY * chunkBytes
     throw new UsageError(
-      'OPTION_CONFLICT',
+      'OPTIONS_CONTRADICT',
       `--memory-limit must be at least ${least} bytes with chunks of ${chunkBytes}: allow more, or make the chunks smaller`,
     )
   }

@@ -1,10 +1,8 @@
 import { type ImageLocation, parseLocation } from '../image/location.ts'
 import { parsePlatform } from '../image/platform.ts'
-import { type OpenStores, withSource } from '../open-stores.ts'
+import type { OpenStores } from '../open-stores.ts'
 import type { StoredImage } from '../store/store.ts'
-import { findTocImage } from '../toc-images.ts'
-import { formatVerification, verificationError } from '../verify/report.ts'
-import { type ImageSide, type VerifyRequest, verifyImages } from '../verify/verify-images.ts'
+import type { ImageSide, VerifyRequest } from '../verify/verify-images.ts'
 import type { Command } from './command.ts'
 import {
   addContainerdOptions,
@@ -26,6 +24,16 @@ const DIFFERENCES_MAX = 1_000_000
 export const verifyCommand: Command = {
   usage: 'verify <source> <target>',
   describe: 'Prove that both images hold the same file system, and that the target holds what it says',
+  examples: [
+    {
+      command: 'optimizer verify docker.io/library/python:3 registry.example/python:3-esgz',
+      describe: 'compare original and result in containerd',
+    },
+    {
+      command: 'optimizer verify oci:python oci-archive:python.tar:esgz --all-platforms --json',
+      describe: 'a layout and an archive, every platform, for programs',
+    },
+  ],
   builder: (yargs) =>
     addOutputOptions(addContainerdOptions(addTocReferenceOption(yargs)))
       .positional('source', { type: 'string', describe: `the image as it was: ${LOCATION_FORMS}` })
@@ -65,6 +73,11 @@ export const verifyCommand: Command = {
       DIFFERENCES_MAX,
     )
     const place = containerdOptions(argv)
+    const [{ withSource }, { verifyImages }, { formatVerification, verificationError }] = await Promise.all([
+      import('../open-stores.ts'),
+      import('../verify/verify-images.ts'),
+      import('../verify/report.ts'),
+    ])
     const verification = await withSource(locations.source, place, (source) =>
       withSource(locations.target, place, async (target) =>
         verifyImages({
@@ -97,6 +110,7 @@ async function targetSides(
   location: ImageLocation,
   reference: string | null,
 ): Promise<Pick<VerifyRequest, 'target' | 'tocImage'>> {
+  const { findTocImage } = await import('../toc-images.ts')
   const target = await stores.images.find(stores.name)
   const tocImage = await findTocImage(stores, location, target, reference)
   return {

@@ -2,22 +2,13 @@
 import type { Connection } from './connection.ts'
 import { ifFound } from './errors.ts'
 import { ContainersService } from './generated/containers.ts'
+import { RUNC_SHIM, type RuntimeChoice } from './runtime-choice.ts'
 import { specJson } from './spec-json.ts'
 
-/** The shim of runc and of programs with its command line. */
-export const RUNC_SHIM = 'io.containerd.runc.v2'
 /** @see containerd, runtime/v2/runc/options/oci.proto */
 const RUNC_OPTIONS_TYPE = 'containerd.runc.v1.Options'
 const BINARY_NAME_FIELD = 6
 const SPEC_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Spec'
-
-/** What runs a container. */
-export interface RuntimeChoice {
-  /** Name or path of a shim. */
-  shim: string
-  /** Path of the program that the shim of runc runs in place of runc. */
-  program?: string
-}
 
 export interface NewContainer {
   id: string

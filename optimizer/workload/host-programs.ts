@@ -2,7 +2,7 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { basename, delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PreconditionError } from '../../shared/errors.ts'
-import { RUNC_SHIM, type RuntimeChoice } from '../containerd/containers.ts'
+import { RUNC_SHIM, type RuntimeChoice } from '../containerd/runtime-choice.ts'
 
 /** Where programs are besides PATH, which a service or sudo may have shortened. */
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']

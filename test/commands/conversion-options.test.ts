@@ -20,7 +20,7 @@ describe('Options of a conversion', () => {
   ] as const) {
     it(`are refused where they would do nothing: --${option} without --zstdchunked`, () => {
       assert.throws(() => conversionOptions({ zstdchunked: false, [option]: value }), {
-        code: 'OPTION_CONFLICT',
+        code: 'OPTIONS_CONTRADICT',
         message: `--${option} needs --zstdchunked: without it layers are eStargz`,
       })
     })
@@ -35,7 +35,7 @@ describe('Options of a conversion', () => {
   ] as const) {
     it(`are refused where they would do nothing: --${option} with --zstdchunked`, () => {
       assert.throws(() => conversionOptions({ zstdchunked: true, [option]: value }), {
-        code: 'OPTION_CONFLICT',
+        code: 'OPTIONS_CONTRADICT',
         message: `--${option} is for eStargz: leave --zstdchunked out`,
       })
     })
@@ -65,6 +65,6 @@ describe('Options of a conversion', () => {
       { small: true, zstdchunked: true, 'zstdchunked-compression-level': '19' },
       { small: true, 'prefetch-compression-level': '3' },
     ])
-      assert.throws(() => conversionOptions(argv), { code: 'OPTION_CONFLICT' })
+      assert.throws(() => conversionOptions(argv), { code: 'OPTIONS_CONTRADICT' })
   })
 })

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Console, formatBytes, formatSeconds, type LogLevel, printable } from '../../optimizer/console.ts'
+import {
+  Console,
+  type ConsoleOptions,
+  formatBytes,
+  formatSeconds,
+  type LogLevel,
+  printable,
+} from '../../optimizer/console.ts'
 
 const CLEAR = '\r\x1b[K'
 
@@ -8,10 +15,11 @@ function written(
   level: LogLevel,
   use: (console: Console) => void,
   terminal: { columns?: number } | null = null,
+  options: ConsoleOptions = { env: { NO_COLOR: '1' } },
 ) {
   const pieces: string[] = []
   const stream = { write: (piece: string) => pieces.push(piece), isTTY: terminal !== null, ...terminal }
-  use(new Console(level, stream))
+  use(new Console(level, { stream, ...options }))
   return pieces.join('')
 }
 
@@ -73,6 +81,77 @@ describe('the console', () => {
       {},
     )
     assert.ok(text.split(CLEAR).length < 20)
+  })
+})
+
+describe('the console for programs', () => {
+  const lines = (level: LogLevel, use: (console: Console) => void) =>
+    written(level, use, {}, { format: 'json' })
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const { time, ...rest } = JSON.parse(line)
+        assert.match(time, /^\d{4}-.*Z$/)
+        return rest
+      })
+
+  it('writes an object a line, with what is known beside the message', () => {
+    const written = lines('debug', (console) => {
+      console.debug('d')
+      console.info('unpack: overlayfs', { stage: 'unpack' })
+      console.warn('w')
+      console.error('it failed', { code: 'A_CODE', exitCode: 3 }, ['first', 'second'])
+    })
+    assert.deepEqual(written, [
+      { level: 'debug', message: 'd' },
+      { level: 'info', message: 'unpack: overlayfs', stage: 'unpack' },
+      { level: 'warn', message: 'w' },
+      { level: 'error', message: 'it failed', code: 'A_CODE', exitCode: 3, causes: ['first', 'second'] },
+    ])
+  })
+
+  it('has no live line, and tells errors at every level', () => {
+    const written = lines('quiet', (console) => {
+      console.live('half done')
+      console.warn('w')
+      console.error('it failed', { code: 'A_CODE' })
+    })
+    assert.deepEqual(written, [{ level: 'error', message: 'it failed', code: 'A_CODE' }])
+  })
+
+  it('keeps every byte of a message, and a line one line', () => {
+    const text = written('info', (console) => console.info('a\nb\x1b[2J\x9bc'), null, { format: 'json' })
+    assert.equal(JSON.parse(text).message, 'a\nb\x1b[2J\x9bc')
+    assert.match(text, /^[\x20-\x7e]+\n$/)
+  })
+})
+
+describe('colours', () => {
+  const all = (console: Console) => {
+    console.info('unpack: overlayfs', { stage: 'unpack' })
+    console.warn('w')
+    console.error('it failed', { code: 'A_CODE' })
+  }
+  const plain = 'unpack: overlayfs\nwarning: w\noptimizer: it failed [A_CODE]\n'
+
+  it('are for a terminal alone', () => {
+    assert.equal(written('info', all, null, { env: {} }), plain)
+    assert.equal(
+      written('info', all, {}, { env: {} }),
+      '\x1b[1munpack\x1b[22m: overlayfs\n\x1b[33mwarning:\x1b[39m w\n\x1b[31moptimizer:\x1b[39m it failed [A_CODE]\n',
+    )
+  })
+
+  it('go with NO_COLOR and a terminal that has none, and come with FORCE_COLOR', () => {
+    for (const env of [
+      { NO_COLOR: '1' },
+      { TERM: 'dumb' },
+      { FORCE_COLOR: '0' },
+      { NO_COLOR: '1', FORCE_COLOR: '1' },
+    ])
+      assert.equal(written('info', all, {}, { env }), plain, JSON.stringify(env))
+    assert.ok(written('info', all, null, { env: { FORCE_COLOR: '1' } }).includes('\x1b'))
+    assert.ok(written('info', all, {}, { env: { NO_COLOR: '' } }).includes('\x1b'))
   })
 })
 

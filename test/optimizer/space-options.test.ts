@@ -45,7 +45,7 @@ describe('What a conversion may take', () => {
     const missing = join(folder, 'missing')
     assert.ok(refused(3, 'SPOOL_FAILED', '--spool-dir', missing).includes(missing))
     refused(2, 'OPTION_INVALID', '--memory-limit', '1MiB')
-    refused(2, 'OPTION_CONFLICT', '--memory-limit', '64MiB', '--estargz-chunk-size', '32MiB')
+    refused(2, 'OPTIONS_CONTRADICT', '--memory-limit', '64MiB', '--estargz-chunk-size', '32MiB')
   })
 
   it('does not change a byte: little memory, little disk, another disk', () => {

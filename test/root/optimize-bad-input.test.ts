@@ -251,7 +251,10 @@ describe('optimize', { skip: skipWithoutContainerd() || skipWithoutFanotify() },
 
     for (const [args, expected] of [
       [['optimize', 'good', TARGET, '--no-such-option'], usage('USAGE', 'no-such-option', '--help')],
-      [['optimise', 'good', TARGET], usage('USAGE', 'no such command', 'did you mean optimize?')],
+      [
+        ['optimise', 'good', TARGET],
+        usage('USAGE', 'there is no command optimise', 'did you mean optimize?'),
+      ],
       [[], usage('USAGE', 'optimize', 'inspect', 'clean')],
       [['optimize', 'good'], usage('USAGE', '--help')],
       [['optimize', 'good', TARGET, 'surplus'], usage('USAGE', 'surplus')],

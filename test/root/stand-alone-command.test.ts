@@ -206,7 +206,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`
 
   it('is followed by an error when the list could not be written', async () => {
     const { stdout, stderr, status } = await runNotifier(['-o', '/dev/full', '--', '/bin/echo', 'ran'])
-    assert.deepEqual([stdout, status], ['ran\n', 1])
+    assert.deepEqual([stdout, status], ['ran\n', 3])
     assert.match(
       stderr,
       /^notifier: the list could not be written to \/dev\/full: ENOSPC.*\[OUTPUT_FAILED\]\n$/,

@@ -1,5 +1,5 @@
 /** What surrounds the workload's process, as the runtime spec has it; undefined is the usual. @see docs/workload.md */
-import type { RuntimeChoice } from '../../containerd/containers.ts'
+import type { RuntimeChoice } from '../../containerd/runtime-choice.ts'
 import type { SpecMount } from './default-spec.ts'
 import type { Seccomp } from './seccomp.ts'
 

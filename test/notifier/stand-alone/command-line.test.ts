@@ -21,6 +21,20 @@ describe('the command line of a stand-alone notifier', () => {
     assert.match(output ?? '', /\/x$/)
   })
 
+  it('takes a command called true or false for the command, not for a value of the flag before it', () => {
+    for (const args of [
+      ['true'],
+      ['-s', 'true'],
+      ['--reads', '-s', '-o', 'x', '-0s', 'true'],
+      ['-o', 'true', 'true'],
+    ])
+      assert.deepEqual(parse(...args).target, { words: ['true'], root: undefined }, args.join(' '))
+    assert.deepEqual(parse('-s', 'false', '--', 'true').target, {
+      words: ['false', '--', 'true'],
+      root: undefined,
+    })
+  })
+
   it('has sensible values for what is not given', () => {
     const { format, zero, output, summary, reads, mounts, failOnLoss } = parse('ls')
     assert.deepEqual(
@@ -79,6 +93,10 @@ describe('the command line of a stand-alone notifier', () => {
     assert.deepEqual(parseCommandLine(['--summary', '--version']), { version: true })
   })
 
+  it('prints a completion script, whatever comes with it', () => {
+    assert.deepEqual(parseCommandLine(['--completion', 'zsh']), { completion: 'zsh' })
+  })
+
   it('shows help, which says what it is for and how to begin', () => {
     const answer = parseCommandLine(['--help'])
     assert.ok('help' in answer)
@@ -93,7 +111,8 @@ describe('the command line of a stand-alone notifier', () => {
 
   const refused: [args: string[], pattern: RegExp][] = [
     [[], /name a command/],
-    [['--wat', 'ls'], /wat/],
+    [['--wat', 'ls'], /no option --wat/],
+    [['--sumary', 'ls'], /no option --sumary: did you mean --summary\?/],
     [['--format', 'xml', 'ls'], /xml.*text/],
     [['-0', '--format', 'json', 'ls'], /-0 is for --format paths/],
     [['--summary', '--format', 'record', 'ls'], /--output/],

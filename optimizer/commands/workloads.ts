@@ -1,0 +1,24 @@
+/** Several workloads of one image, each with options of its own. Only a file can say so: docs/config.md. */
+import type { NamedWorkload } from '../record-workloads.ts'
+import type { Arguments, NamedArguments } from './command.ts'
+import { optionsOf } from './command-facts.ts'
+import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
+
+/** Of the whole recording, however many workloads there are. */
+const COMMON_GROUP = 'Recording:'
+const COMMON_OPTIONS = ['snapshotter']
+
+/** Options that each of several workloads may have for itself. */
+export function workloadOptionNames(): string[] {
+  return optionsOf(addWorkloadOptions)
+    .filter(({ name, group }) => group !== COMMON_GROUP && !COMMON_OPTIONS.includes(name))
+    .map(({ name }) => name)
+}
+
+/** @throws {UsageError} */
+export function namedWorkloads(argv: Arguments): NamedWorkload[] {
+  return ((argv.workloads ?? []) as NamedArguments[]).map((one) => ({
+    name: one.name,
+    options: workloadOptions(one.argv),
+  }))
+}

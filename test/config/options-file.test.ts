@@ -1,0 +1,274 @@
+/** Options from a file: what they mean, and how a mistake is told. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { runCommandLine } from '../../optimizer/command-line.ts'
+import type { Arguments, NamedArguments } from '../../optimizer/commands/command.ts'
+import { optimizeCommand, optimizeRequest } from '../../optimizer/commands/optimize.ts'
+import { recordRequest } from '../../optimizer/commands/record.ts'
+import { checkFile } from '../../optimizer/config/check.ts'
+import { fileOptions, naturalForm, readOptions } from '../../optimizer/config/options-file.ts'
+import { fileScheme } from '../../optimizer/config/run-with-file.ts'
+import type { CodedError } from '../../shared/errors.ts'
+import type { OptionFact } from '../../shared/program-facts.ts'
+
+let folder: string
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hotlayer-config-'))
+})
+after(() => rmSync(folder, { recursive: true }))
+
+function file(text: string, name = 'run.yaml'): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+/** What a command is handed, by file and command line. */
+async function given(text: string, ...args: string[]): Promise<Arguments> {
+  let taken: Arguments = {}
+  const [command = 'record', ...others] = args
+  await runCommandLine([command, '--config', file(text), ...others], async (_command, argv) => {
+    taken = argv
+  })
+  return taken
+}
+
+const values = (text: string) => readOptions(text, 'run.yaml', fileScheme(optimizeCommand)).values
+
+describe('a file of options', () => {
+  it('says what the command line would', async () => {
+    const argv = await given(
+      `source: docker.io/library/nginx:1
+args: [nginx, -g, "daemon off;"]
+entrypoint: []
+env: {A: 1, B: , C: yes, D: "x=y"}
+wait-on-line: ready
+ready-exec: [curl, -f, http://localhost]
+period: 90
+user: 0
+net-host: true
+`,
+    )
+    const { source, workload } = recordRequest(argv)
+    assert.deepEqual(
+      [source, workload.args, workload.entrypoint, workload.env, workload.waitOnLine, workload.readyExec],
+      [
+        'docker.io/library/nginx:1',
+        ['nginx', '-g', 'daemon off;'],
+        [],
+        ['A=1', 'B', 'C=yes', 'D=x=y'],
+        ['ready'],
+        [['curl', '-f', 'http://localhost']],
+      ],
+    )
+    assert.deepEqual([workload.periodSeconds, workload.user, workload.netHost], [90, '0', true])
+  })
+
+  it('goes behind the command line, option by option', async () => {
+    const text = 'source: a:1\nenv: [A=1, B=2]\nperiod: 5s\nnet-host: true\n'
+    const { source, env, period } = await given(text, 'record', 'b:1', '--env', 'C=3', '--period=9s')
+    assert.deepEqual([source, env, period], ['b:1', ['C=3'], '9s'])
+    assert.equal((await given(text, 'record', '--net-host=false'))['net-host'], false)
+    assert.deepEqual((await given(text, 'record', '-e', 'C=3')).env, ['C=3'])
+  })
+
+  it('serves two commands: what the other takes is left alone', async () => {
+    const text = 'source: a:1\ntarget: b:1\nfast: true\nperiod: 5s\n'
+    assert.equal((await given(text, 'record')).fast, undefined)
+    const { target, output, workload } = optimizeRequest(await given(text, 'optimize'))
+    assert.deepEqual(
+      [target, output.conversion.format.kind, workload?.periodSeconds],
+      [{ kind: 'containerd', name: 'b:1' }, 'estargz', 5],
+    )
+  })
+
+  it('may be JSON, with tabs as well', () => {
+    assert.deepEqual(values('{\n\t"source": "a:1",\n\t"env": ["A=1"]\n}\n'), { source: 'a:1', env: ['A=1'] })
+  })
+
+  it('may be written as the command line is', () => {
+    assert.deepEqual(values(`args: '["a","b"]'\nready-exec: '["a"]'\nenv: A=1\n`), {
+      args: '["a","b"]',
+      'ready-exec': ['["a"]'],
+      env: ['A=1'],
+    })
+  })
+
+  it('has one command as a list of words, and several as a list of lists', () => {
+    assert.deepEqual(values('ready-exec: [a, b]'), { 'ready-exec': ['["a","b"]'] })
+    assert.deepEqual(values('ready-exec: [[a, b], [c]]'), { 'ready-exec': ['["a","b"]', '["c"]'] })
+    assert.deepEqual(values(`ready-exec: ['["a"]', '["c"]']`), { 'ready-exec': ['["a"]', '["c"]'] })
+  })
+
+  it('keeps numbers as they are written', () => {
+    assert.deepEqual(values('user: 010\nperiod: 1.50'), { user: '010', period: '1.50' })
+  })
+
+  it('may use anchors', () => {
+    assert.deepEqual(values('wait-on-line: &text [ready]\nwait-on-regex: *text\n'), {
+      'wait-on-line': ['ready'],
+      'wait-on-regex': ['ready'],
+    })
+  })
+
+  it('may be empty', () => {
+    assert.deepEqual([values(''), values('# nothing\n'), values('{}')], [{}, {}, {}])
+  })
+})
+
+describe('a mistake in a file of options', () => {
+  const mistakes: [text: string, message: string | RegExp][] = [
+    ['source: a\nperid: 5s\n', 'run.yaml:2:1: there is no option perid: did you mean period?'],
+    ['readyTcp: localhost:80\n', 'run.yaml:1:1: there is no option readyTcp: did you mean ready-tcp?'],
+    ['record_out: x\n', 'run.yaml:1:1: there is no option record_out: did you mean record-out?'],
+    ['e: [A=1]\n', 'run.yaml:1:1: there is no option e: write env'],
+    ['qqqqqq: 1\n', 'run.yaml:1:1: there is no option qqqqqq'],
+    ['config: other.yaml\n', 'run.yaml:1:1: config is for the command line alone'],
+    ['source: a\nnet-host: maybe\n', 'run.yaml:2:11: net-host must be true or false'],
+    ['period: true\n', 'run.yaml:1:9: period must be a text ("true" in quotes is one)'],
+    ['cwd:\n', 'run.yaml:1:5: cwd must be a text'],
+    ['args: {a: b}\n', 'run.yaml:1:7: args must be a list of words'],
+    ['wait-on-line: [a, {b: c}]\n', 'run.yaml:1:19: wait-on-line must be a text, or a list of them'],
+    ['mark: mout\n', 'run.yaml:1:7: mark must be one of auto, filesystem, mount: did you mean mount?'],
+    ['- a\n- b\n', 'run.yaml:1:1: the file must be a map of options'],
+    ['period: 5s\nperiod: 6s\n', /^run\.yaml:2:1: map keys must be unique/],
+    ['period: "5s\n', /^run\.yaml:\d+:\d+: /],
+    ['{"period": 5,,}', /^run\.yaml:1:\d+: /],
+    ['cwd: *nowhere\n', /^run\.yaml:1:6: .*nowhere/],
+    ['workloads: []\n', /^run\.yaml:1:12: workloads must be a list/],
+    ['workloads:\n  - args: [a]\n', /^run\.yaml:2:5: a workload needs a name/],
+    ['workloads:\n  - {name: a}\n  - {name: a}\n', 'run.yaml:3:5: there are two workloads called a'],
+    [
+      'workloads:\n  - {name: a, record-out: x}\n',
+      'run.yaml:2:15: record-out is for all workloads: write it beside workloads',
+    ],
+    [
+      'workloads:\n  - {name: a, agrs: [x]}\n',
+      'run.yaml:2:15: a workload has no option agrs: did you mean args?',
+    ],
+  ]
+  for (const [text, message] of mistakes)
+    it(`is told with its place: ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => values(text),
+        (error: CodedError) => {
+          if (typeof message === 'string') assert.equal(error.message, message)
+          else assert.match(error.message, message)
+          assert.deepEqual([error.code, error.exitCode], ['CONFIG_INVALID', 2])
+          return true
+        },
+      )
+    })
+
+  it('of a value that only the parser of the option knows is told with its place, too', async () => {
+    const text = 'source: a\nperiod:   never\n'
+    const parse = async (...args: string[]) => {
+      await runCommandLine(['record', '--config', file(text), ...args], async (_command, argv) => {
+        recordRequest(argv)
+      })
+    }
+    await assert.rejects(parse(), (error: CodedError) => {
+      assert.match(error.message, /run\.yaml:2:11: --period "never": write a time/)
+      assert.deepEqual([error.code, error.exitCode], ['OPTION_INVALID', 2])
+      return true
+    })
+    await parse('--period', '5s')
+    await assert.rejects(parse('--period', 'x'), (error: CodedError) => {
+      assert.match(error.message, /^--period "x": write a time/)
+      return true
+    })
+  })
+
+  it('is not made by every option of every command: each takes the form that it is said to have', () => {
+    const scheme = fileScheme(optimizeCommand)
+    const example = ({ kind, choices }: OptionFact) => (kind === 'flag' ? true : (choices[0] ?? 'text'))
+    for (const option of fileOptions(scheme.command)) {
+      const { isArray, isMap, isCommaList } = naturalForm(option)
+      const forms: unknown[] = [example(option)]
+      if (option.kind === 'list' || isCommaList || isArray) forms.push(['one', 'two'])
+      if (option.kind === 'list' && isArray) forms.push([['one'], ['two']])
+      if (isMap) forms.push({ one: 1, two: null })
+      for (const form of forms) values(JSON.stringify({ [option.name]: form }))
+    }
+  })
+})
+
+describe('several workloads in a file', () => {
+  const text = `source: a:1
+env: {A: 1}
+period: 5s
+workloads:
+  - name: server
+    args: [serve]
+    ready-tcp: localhost:80
+    period: 60s
+  - name: job
+    args: [work]
+    env: {B: 2}
+`
+  const workloads = async (...args: string[]) =>
+    recordRequest(await given(text, 'record', ...args)).workloads.map(({ name, options }) => ({
+      name,
+      args: options.args,
+      env: options.env,
+      period: options.periodSeconds,
+      ready: options.readyTcp?.length,
+    }))
+
+  it('have what is said for all, unless they say otherwise', async () => {
+    assert.deepEqual(await workloads(), [
+      { name: 'server', args: ['serve'], env: ['A=1'], period: 60, ready: 1 },
+      { name: 'job', args: ['work'], env: ['B=2'], period: 5, ready: 0 },
+    ])
+  })
+
+  it('go behind the command line', async () => {
+    assert.deepEqual(
+      (await workloads('--period', '7s')).map(({ period }) => period),
+      [7, 7],
+    )
+  })
+
+  it('are handed over by name', async () => {
+    const argv = await given(text)
+    assert.deepEqual(
+      (argv.workloads as NamedArguments[]).map(({ name }) => name),
+      ['server', 'job'],
+    )
+    assert.equal((await given('source: a:1\n')).workloads, undefined)
+  })
+})
+
+describe('optimizer config check', () => {
+  it('says what the file is fit for', async () => {
+    const path = file('source: a:1\ntarget: b:1\nperiod: 5s\nfast: true\n')
+    assert.deepEqual(await checkFile(path, undefined), {
+      file: path,
+      command: 'optimize',
+      options: ['source', 'target', 'period', 'fast'],
+      workloads: [],
+    })
+    assert.deepEqual((await checkFile(path, 'record')).options, ['source', 'period'])
+  })
+
+  it('needs no image in the file, which the command line may name', async () => {
+    assert.equal((await checkFile(file('period: 5s\n'), undefined)).command, 'record')
+    assert.equal((await checkFile(file('period: 5s\n'), 'optimize')).command, 'optimize')
+  })
+
+  it('finds what contradicts', async () => {
+    await assert.rejects(checkFile(file('wait-on-signal: true\nsettle: 1s\n'), undefined), {
+      code: 'OPTIONS_CONTRADICT',
+    })
+    await assert.rejects(checkFile(file('target: b\nfast: true\nsmall: true\n'), undefined), {
+      code: 'OPTIONS_CONTRADICT',
+    })
+    await assert.rejects(
+      checkFile(file('workloads:\n  - name: a\n    period: never\n'), undefined),
+      /run\.yaml:3:13: --period "never"/,
+    )
+  })
+})

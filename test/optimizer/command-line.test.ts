@@ -1,0 +1,165 @@
+/** What the command line says to whoever has mistyped it, and how it looks. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { COMMANDS, runCommandLine } from '../../optimizer/command-line.ts'
+import type { Arguments } from '../../optimizer/commands/command.ts'
+import { programFact } from '../../optimizer/program.ts'
+import type { CodedError } from '../../shared/errors.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
+
+/** What the chosen command would be handed. */
+async function parse(...args: string[]): Promise<Arguments> {
+  let taken: Arguments = {}
+  await runCommandLine(args, async (_command, argv) => {
+    taken = argv
+  })
+  return taken
+}
+
+describe('a mistake in the command line', () => {
+  const mistakes: [args: string[], message: RegExp][] = [
+    [['recrod', 'image'], /^there is no command recrod: did you mean record\?/],
+    [['frobnicate'], /^there is no command frobnicate \(/],
+    [[], /^name a command: optimize, convert, .* or completion/],
+    [
+      ['record', 'image', '--perod', '5s'],
+      /^there is no option --perod of optimizer record: did you mean --period\?/,
+    ],
+    [
+      ['record', 'image', '--perod=5s'],
+      /^there is no option --perod of optimizer record: did you mean --period\?/,
+    ],
+    [
+      ['inspect', '--jsno', 'image'],
+      /^there is no option --jsno of optimizer inspect: did you mean --json\?/,
+    ],
+    [
+      ['inspect', 'image', '--fast'],
+      /^there is no option --fast of optimizer inspect: optimizer optimize has it/,
+    ],
+    [['inspect', 'image', '--qqqqqq'], /^there is no option --qqqqqq of optimizer inspect \(/],
+    [['inspect', 'image', '-q'], /^there is no option -q of optimizer inspect/],
+    [['inspect', 'one', 'two'], /^one argument too many, "two": optimizer inspect <image>/],
+    [['verify', 'one'], /^an argument is missing: optimizer verify <source> <target>/],
+    [['record', 'image', '--mark', 'mout'], /^--mark "mout": write one of auto, filesystem, mount/],
+    [['completion', 'bsh'], /^<shell> "bsh": write one of bash, zsh, fish/],
+  ]
+  for (const [args, message] of mistakes)
+    it(`is told, with what was meant: optimizer ${args.join(' ')}`, async () => {
+      await assert.rejects(parse(...args), (error: CodedError) => {
+        assert.match(error.message, message)
+        assert.deepEqual([error.code, error.exitCode], ['USAGE', 2])
+        return true
+      })
+    })
+})
+
+describe('the table of commands', () => {
+  it('has an example for each, which its own parser takes', async () => {
+    for (const { usage, examples } of COMMANDS) {
+      assert.ok(examples.length > 0, usage)
+      for (const { command } of examples) {
+        const line = command.replace(/^eval "\$\((.*)\)"$/, '$1').replace(/ > .*$/, '')
+        const [, ...words] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(
+          ([, quoted, plain]) => quoted ?? plain ?? '',
+        )
+        // The file of --config is not here.
+        if (!words.includes('--config')) await parse(...words)
+      }
+    }
+  })
+
+  it('has a group for every option that is not of one command alone, and a sentence for each', () => {
+    const { commands } = programFact()
+    const ungrouped = commands.flatMap(({ name, options }) =>
+      options.filter(({ group }) => group === 'Options:').map((option) => `${name} --${option.name}`),
+    )
+    assert.ok(!ungrouped.some((text) => /--(?:json|address|period|record-out|workers)$/.test(text)))
+    assert.deepEqual(
+      commands.flatMap(({ options }) => options.filter(({ describe }) => describe === '')),
+      [],
+    )
+  })
+
+  it('has no two options of one spelling', () => {
+    for (const { name, options } of programFact().commands) {
+      const words = options.flatMap((option) => [option.name, ...option.aliases])
+      assert.deepEqual(
+        words.filter((word, index) => words.indexOf(word) < index),
+        [],
+        name,
+      )
+    }
+  })
+})
+
+describe('the program', () => {
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hotlayer-command-line-'))
+    // Says which modules it has been asked for.
+    writeFileSync(
+      join(folder, 'hook.mjs'),
+      `import { writeSync } from 'node:fs'
+       export async function load(url, context, next) { writeSync(2, url + '\\n'); return await next(url, context) }`,
+    )
+    writeFileSync(
+      join(folder, 'register.mjs'),
+      `import { register } from 'node:module'; register(${JSON.stringify(`file://${folder}/hook.mjs`)})`,
+    )
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  function run(args: string[], env: NodeJS.ProcessEnv = {}, node: string[] = []) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...node, PROGRAM, ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, CONTAINERD_ADDRESS: join(folder, 'none'), ...env },
+    })
+    return { status, stdout, stderr }
+  }
+
+  it('loads what works with images only when it works with one', () => {
+    for (const args of [
+      ['--version'],
+      ['--help'],
+      ['optimize', '--help'],
+      ['completion', 'bash'],
+      ['verify', 'one'],
+    ]) {
+      const { stderr } = run(args, {}, ['--import', join(folder, 'register.mjs')])
+      assert.match(stderr, /optimizer\/main\.js/)
+      assert.deepEqual(
+        stderr.match(/.*(?:grpc|protobuf|open-stores|run-workload).*/g) ?? [],
+        [],
+        args.join(' '),
+      )
+    }
+  })
+
+  it('says errors as JSON lines where these are asked for', () => {
+    for (const args of [
+      ['inspect', 'image', '--log-format', 'json'],
+      ['inspect', '--log-format=json', 'one', 'two'],
+    ]) {
+      const { status, stdout, stderr } = run(args)
+      const { time, ...line } = JSON.parse(stderr)
+      assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+      assert.deepEqual([line.level, line.exitCode, stdout], ['error', status, ''])
+      assert.match(line.code, /^(?:CONTAINERD_UNAVAILABLE|USAGE)$/)
+      assert.ok(line.message.length > 0)
+    }
+  })
+
+  it('has colours where they are asked for, and none where nobody looks', () => {
+    assert.match(run(['inspect', 'a', 'b']).stderr, /^optimizer: one/)
+    const { stderr } = run(['inspect', 'a', 'b'], { FORCE_COLOR: '1' })
+    assert.ok(stderr.startsWith('\x1b[31moptimizer:\x1b[39m one'), stderr)
+    assert.match(run(['inspect', 'a', 'b'], { FORCE_COLOR: '1', NO_COLOR: '1' }).stderr, /^optimizer: one/)
+  })
+})
