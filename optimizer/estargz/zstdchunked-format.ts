@@ -9,7 +9,7 @@ import { MEDIA_TYPE } from '../image/descriptor.ts'
 import { DigestCounter, digestOf } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import type { BlobEnd, BlobFormat, BlobOutput, BlobTable, WrittenChunk } from './blob-format.ts'
-import type { Codec } from './codec.ts'
+import { type Codec, type TocCodec, tocCodecOf } from './codec.ts'
 import { ContainersTable } from './containers-table.ts'
 import { TOC_DIGEST_ANNOTATION, UNCOMPRESSED_SIZE_ANNOTATION } from './estargz-format.ts'
 import { StargzToc } from './stargz-toc.ts'
@@ -26,14 +26,10 @@ export interface ZstdChunkedOptions {
 }
 
 /**
- * A TOC is one frame, which one thread compresses while nothing else of the layer is left to do: beyond this size (some
- * 12,000 files) the best level takes seconds and 80 MiB, this one a quarter of both for a tenth more bytes.
+ * Beyond {@link LARGE_TOC_BYTES} the best level takes seconds and 80 MiB, this one a quarter of both for a tenth more
+ * bytes.
  */
-const LARGE_TOC_BYTES = 4 * 1024 * 1024
 const LARGE_TOC_LEVEL = 16
-
-/** Of a TOC by its size. A level that was asked for is kept. */
-type TocCodec = (tocBytes: number) => Codec
 
 /** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
 export function zstdChunkedFormat(options: ZstdChunkedOptions): BlobFormat {
@@ -42,10 +38,7 @@ export function zstdChunkedFormat(options: ZstdChunkedOptions): BlobFormat {
   requireCompressionLevel(options.compressionLevel, engine)
   requireCompressionLevel(hotLevel, engine)
   const hotCodec: Codec = { engine: engine.name, level: hotLevel }
-  const tocCodec: TocCodec = (tocBytes) =>
-    options.prefetchCompressionLevel === undefined && tocBytes > LARGE_TOC_BYTES
-      ? { engine: engine.name, level: LARGE_TOC_LEVEL }
-      : hotCodec
+  const tocCodec = tocCodecOf(hotCodec, options.prefetchCompressionLevel ?? null, LARGE_TOC_LEVEL)
   const forContainers = options.dialect === 'containers'
   return {
     name: forContainers ? 'zstdchunked-containers' : 'zstdchunked',
