@@ -191,6 +191,7 @@ function containerPath(text: string | undefined, refuse: (wanted: string) => Err
     throw refuse('the destination is an absolute path of the container')
   const path = posix.resolve(text)
   if (path === '/') throw refuse("the container's root is the image: mount at a path below it")
+  if (/^\/proc(?:\/|$)/.test(path)) throw refuse('runtimes let nothing be mounted at or below /proc')
   return path
 }
 

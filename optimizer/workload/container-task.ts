@@ -161,5 +161,28 @@ function creationError(error: unknown): unknown {
       `${JSON.stringify(command)} in the image cannot be executed (${why.replace(/: unknown$/, '')}): check --entrypoint, --args and --user`,
       options,
     )
-  return new WorkloadError('TASK_FAILED', `the runtime could not create the workload: ${details}`, options)
+  const hint = HINTS.find(([pattern]) => pattern.test(details))?.[1]
+  const words = details.replace(/: unknown$/, '')
+  return new WorkloadError(
+    'TASK_FAILED',
+    `the runtime could not create the workload: ${words}${hint === undefined ? '' : `; ${hint}`}`,
+    options,
+  )
 }
+
+/** Which option may be meant by the runtime's words. */
+const HINTS: [RegExp, string][] = [
+  [/setting rlimit/, 'a --ulimit is above what containerd may give (nofile: /proc/sys/fs/nr_open at most)'],
+  [
+    /unable to apply caps|set(?:ting)? capabilities/,
+    'a --cap-add is a capability that containerd itself lacks',
+  ],
+  [
+    /error mounting .*not a directory/s,
+    'a file is shown over a file, a folder over a folder: check --volume and --mount',
+  ],
+  [
+    /failed to resolve runtime path|failed to retrieve OCI runtime/,
+    'check --runtime: it is no runtime, or not installed',
+  ],
+]

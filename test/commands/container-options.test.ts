@@ -30,6 +30,7 @@ describe('what cannot be read is refused with what is wanted', () => {
   const cases: [words: string[], message: RegExp][] = [
     [['--tmpfs', 'run'], /absolute path/],
     [['--tmpfs', '/'], /the container's root is the image/],
+    [['--tmpfs', '/proc/x'], /below \/proc/],
     [['--tmpfs', '/x:colour=red'], /no option "colour=red"/],
     [['--mount', 'type=bind,dst=/x'], /source is missing/],
     [['--mount', 'type=volume,src=a,dst=/x'], /no named volumes/],

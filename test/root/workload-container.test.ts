@@ -156,6 +156,13 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     await sights(['--memory', '300m'], script)
   })
 
+  it('that cannot be made is told with the option that may be meant', async () => {
+    const refused = (words: string[], message: RegExp) =>
+      assert.rejects(sights(words), { code: 'TASK_FAILED', exitCode: 4, message })
+    await refused(['--ulimit', 'nofile=2000000000'], /a --ulimit is above/)
+    await refused(['--volume', '/etc/passwd:/run'], /not a directory; a file is shown over a file/)
+  })
+
   it('that is privileged has every capability and device, and may change what others only see', async () => {
     const script = `echo capabilities $(grep CapEff /proc/self/status)
       echo readonly $(grep -c ' /proc/sys ' /proc/mounts)
