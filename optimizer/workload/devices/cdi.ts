@@ -3,8 +3,8 @@
  * @see Container Device Interface, SPEC.md
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { parse } from 'yaml'
 import { messageOf, PreconditionError, systemCodeOf } from '../../../shared/errors.ts'
 import type { DeviceEdits, SpecDevice, SpecHook } from '../spec/container-options.ts'
 import type { SpecMount } from '../spec/default-spec.ts'
@@ -98,7 +98,7 @@ function readSpec(folder: string, file: string): CdiSpec {
     new PreconditionError('CDI_INVALID', `${file} describes no devices: ${problem}`, { cause })
   let document: unknown
   try {
-    document = parse(readFileSync(file, 'utf8'))
+    document = yaml().parse(readFileSync(file, 'utf8'))
   } catch (cause) {
     throw refuse(messageOf(cause).split('\n', 1)[0] ?? '', cause)
   }
@@ -209,4 +209,9 @@ export function mergeEdits(edits: readonly DeviceEdits[]): DeviceEdits {
 /** The last one of each key. */
 function uniqueBy<T>(items: readonly T[], key: (item: T) => string): T[] {
   return [...new Map(items.map((item) => [key(item), item])).values()]
+}
+
+/** Loaded where a device is asked for: what parses options is loaded for --help, too. */
+function yaml(): typeof import('yaml') {
+  return createRequire(import.meta.url)('yaml')
 }
