@@ -87,12 +87,11 @@ async function readAll(
   const { layers } = request.image.manifest
   const failure = new AbortController()
   const either = AbortSignal.any([request.signal, failure.signal])
-  let next = 0
+  // The largest first: one that is begun last would be inflated alone, on one thread.
+  const waiting = [...layers.keys()].sort((one, other) => sizeOf(layers, other) - sizeOf(layers, one))
   const worker = async () => {
-    while (next < layers.length) {
-      const index = next++
+    for (let index = waiting.shift(); index !== undefined; index = waiting.shift())
       await read(index, blobOf(request, index, either))
-    }
   }
   const workers = Array.from({ length: Math.min(availableParallelism(), CONCURRENT_LAYERS_MAX) }, () =>
     worker().catch((error: unknown) => {
@@ -103,4 +102,8 @@ async function readAll(
   )
   const results = await Promise.allSettled(workers)
   if (results.some((result) => result.status === 'rejected')) throw either.reason
+}
+
+function sizeOf(layers: readonly Descriptor[], index: number): number {
+  return layers[index]?.size ?? 0
 }
