@@ -3,28 +3,28 @@ import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../shared/errors.ts'
 import { nearest, suggestion } from '../shared/nearest.ts'
 import { HELP_FACT, spelled } from '../shared/program-facts.ts'
-import { cleanCommand } from './commands/clean.ts'
 import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
-import { completionCommand } from './commands/completion.ts'
-import { configCommand } from './commands/config.ts'
-import { convertCommand } from './commands/convert.ts'
-import { inspectCommand } from './commands/inspect.ts'
-import { optimizeCommand } from './commands/optimize.ts'
-import { recordCommand } from './commands/record.ts'
-import { verifyCommand } from './commands/verify.ts'
+import { type CommandName, TITLES } from './commands/titles.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
-export const COMMANDS: readonly Command[] = [
-  optimizeCommand,
-  convertCommand,
-  recordCommand,
-  inspectCommand,
-  verifyCommand,
-  cleanCommand,
-  configCommand,
-  completionCommand,
-]
+const LOADERS: Record<CommandName, () => Promise<Command>> = {
+  optimize: async () => (await import('./commands/optimize.ts')).optimizeCommand,
+  convert: async () => (await import('./commands/convert.ts')).convertCommand,
+  record: async () => (await import('./commands/record.ts')).recordCommand,
+  inspect: async () => (await import('./commands/inspect.ts')).inspectCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  clean: async () => (await import('./commands/clean.ts')).cleanCommand,
+  config: async () => (await import('./commands/config.ts')).configCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand,
+}
+
+export const COMMAND_NAMES = Object.keys(TITLES) as CommandName[]
+
+/** Every command. */
+export async function allCommands(): Promise<Command[]> {
+  return await Promise.all(COMMAND_NAMES.map((name) => LOADERS[name]()))
+}
 
 export const DESCRIBE = 'Move the files a container image reads at start-up to the front of its layers.'
 
@@ -40,21 +40,55 @@ export type RunCommand = (command: Command, argv: Arguments) => Promise<void>
 
 /** Parses, with the file of --config where one is named, and runs. @throws {UsageError} and whatever `run` throws */
 export async function runCommandLine(args: string[], run: RunCommand): Promise<void> {
-  const command = commandOf(args)
+  const name = commandOf(args)
+  const command = name === undefined ? null : await LOADERS[name]()
   const asksForHelp = args.some((arg) => arg === '--help' || arg === '-h')
-  if (command === undefined || asksForHelp || !args.some((arg) => /^--config(=|$)/.test(arg))) {
-    await commandLine(args, run).parseAsync()
-    return
+  try {
+    if (command === null || asksForHelp || !args.some((arg) => /^--config(=|$)/.test(arg))) {
+      await commandLine(args, run, command).parseAsync()
+      return
+    }
+    const { runWithFile } = await import('./config/run-with-file.ts')
+    await runWithFile(args, command, run, (words, runParsed, file) =>
+      commandLine(words, runParsed, command, file),
+    )
+  } catch (error) {
+    throw error instanceof UnknownOptionError ? await withOwner(error) : error
   }
-  const { runWithFile } = await import('./config/run-with-file.ts')
-  await runWithFile(args, command, run, commandLine)
+}
+
+/** An option that the command does not have, nor one with a name like it. */
+class UnknownOptionError extends UsageError {
+  readonly option: string
+
+  constructor(option: string, message: string) {
+    super('USAGE', message)
+    this.option = option
+  }
+}
+
+/** The same, with the command that has it. */
+async function withOwner(error: UnknownOptionError): Promise<UsageError> {
+  const has = (command: Command) => commandFact(command).options.some(({ name }) => name === error.option)
+  const owner = (await allCommands()).find(has)
+  const message = error.message.replace(
+    ' (',
+    owner === undefined ? ' (' : `: optimizer ${nameOf(owner)} has it (`,
+  )
+  return new UsageError('USAGE', message)
 }
 
 /**
- * The parser with every command; `run` is what a chosen command is handed to.
+ * The parser: `run` is what the chosen command is handed to.
+ * @param command the one that `args` name, which alone has its options
  * @param file what the command line does not say
  */
-export function commandLine(args: string[], run: RunCommand, file: OptionsFile | null = null): Argv {
+export function commandLine(
+  args: string[],
+  run: RunCommand,
+  command: Command | null,
+  file: OptionsFile | null = null,
+): Argv {
   // The second argument keeps yargs from asking for the working directory, which may have been removed.
   let parser = yargs(args, '/')
     .scriptName('optimizer')
@@ -73,24 +107,28 @@ export function commandLine(args: string[], run: RunCommand, file: OptionsFile |
     .help('help', HELP_FACT.describe)
     .alias('help', 'h')
     .strict()
-    .demandCommand(1, `name a command: ${oneOf(COMMANDS.map(nameOf))}`)
+    .demandCommand(1, `name a command: ${oneOf(COMMAND_NAMES)}`)
     .wrap(110)
     .epilogue(EXIT_CODES)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError('USAGE', `${usageMessage(message, args)} (--help shows how)`)
+      throw error ?? usageError(message, args, command)
     })
-  for (const command of COMMANDS) {
-    const { usage, describe } = command
+  for (const name of COMMAND_NAMES) {
+    const { usage, describe } = TITLES[name]
+    const chosen = command !== null && nameOf(command) === name ? command : null
     parser = parser.command(
       // What a file says need not be typed.
       file === null ? usage : usage.replaceAll(/<([^>]+)>/g, '[$1]'),
       describe,
       (builder) => {
-        const built = command.builder(builder).epilogue(examplesText(command.examples))
+        if (chosen === null) return builder
+        const built = chosen.builder(builder).epilogue(examplesText(chosen.examples))
         return file === null ? built : built.config(file.values)
       },
-      (argv) => run(command, argv as Arguments),
+      async (argv) => {
+        if (chosen !== null) await run(chosen, argv as Arguments)
+      },
     )
   }
   return parser
@@ -101,10 +139,9 @@ function nameOf({ usage }: Command): string {
 }
 
 /** The command that is named, as far as that can be told without reading the options. */
-export function commandOf(args: readonly string[]): Command | undefined {
+export function commandOf(args: readonly string[]): CommandName | undefined {
   const words = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined)
-  const word = words.find((each) => COMMANDS.some((command) => nameOf(command) === each))
-  return COMMANDS.find((command) => nameOf(command) === word)
+  return words.flatMap((word) => COMMAND_NAMES.find((name) => name === word) ?? [])[0]
 }
 
 function examplesText(examples: readonly Example[]): string {
@@ -118,57 +155,57 @@ function oneOf(names: readonly string[]): string {
   return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
 }
 
+const HINT = '(--help shows how)'
+
 /** yargs' words on one line, where they say what is wrong. */
-function usageMessage(message: string, args: readonly string[]): string {
+function usageError(message: string, args: readonly string[], command: Command | null): UsageError {
   const line = message.replaceAll(/\s+/g, ' ').trim()
   const choice = /^Invalid values: Argument: (\S+), Given: (".*?"), Choices: ((?:"[^"]*"(?:, )?)+)/.exec(line)
-  const command = commandOf(args)
   if (choice !== null) {
     const [, name = '', given, choices = ''] = choice
     const isPositional = command?.usage.includes(`<${name}>`)
-    return `${isPositional ? `<${name}>` : spelled(name)} ${given}: write one of ${choices.replaceAll('"', '')}`
+    return usage(
+      `${isPositional ? `<${name}>` : spelled(name)} ${given}: write one of ${choices.replaceAll('"', '')}`,
+    )
   }
-  if (command !== undefined && line.startsWith('Not enough non-option arguments')) {
+  if (command !== null && line.startsWith('Not enough non-option arguments')) {
     // An option that nobody knows takes the word behind it along.
     const unknown = unknownTyped(args, command)
     return unknown === undefined
-      ? `an argument is missing: optimizer ${command.usage}`
+      ? usage(`an argument is missing: optimizer ${command.usage}`)
       : unknownOption(unknown, command)
   }
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(line)
-  return unknown === null ? line : unknownMessage(unknown[1]?.split(', ') ?? [], args, command)
+  return unknown === null ? usage(line) : unknownError(unknown[1]?.split(', ') ?? [], args, command)
 }
 
 /** @param names options without their dashes, and words, as yargs lists them */
-function unknownMessage(
+function unknownError(
   names: readonly string[],
   args: readonly string[],
-  command: Command | undefined,
-): string {
+  command: Command | null,
+): UsageError {
   const option = names.find((name) => isTypedOption(name, args))
   const word = names.find((name) => !isTypedOption(name, args)) ?? ''
-  if (command === undefined && word !== '')
-    return `there is no command ${word}${suggestion(word, COMMANDS.map(nameOf))}`
-  if (option !== undefined || command === undefined) return unknownOption(option ?? '', command)
-  return `one argument too many, "${word}": optimizer ${command.usage}`
+  if (command === null && word !== '')
+    return usage(`there is no command ${word}${suggestion(word, COMMAND_NAMES)}`)
+  if (option !== undefined || command === null) return unknownOption(option ?? '', command)
+  return usage(`one argument too many, "${word}": optimizer ${command.usage}`)
 }
 
-function unknownOption(option: string, command: Command | undefined): string {
-  const options = command === undefined ? [] : commandFact(command).options
+function unknownOption(option: string, command: Command | null): UsageError {
+  const options = command === null ? [] : commandFact(command).options
   const names = [...options.flatMap(({ name, aliases }) => [name, ...aliases]), 'version']
   const found = nearest(option, names)
-  const where = command === undefined ? '' : ` of optimizer ${nameOf(command)}`
-  const elsewhere =
-    found === undefined
-      ? COMMANDS.find((other) => commandFact(other).options.some(({ name }) => name === option))
-      : undefined
-  const hint =
-    found !== undefined
-      ? `: did you mean ${spelled(found)}?`
-      : elsewhere === undefined
-        ? ''
-        : `: optimizer ${nameOf(elsewhere)} has it`
-  return `there is no option ${spelled(option)}${where}${hint}`
+  const where = command === null ? '' : ` of optimizer ${nameOf(command)}`
+  const message = `there is no option ${spelled(option)}${where}`
+  return found === undefined
+    ? new UnknownOptionError(option, `${message} ${HINT}`)
+    : usage(`${message}: did you mean ${spelled(found)}?`)
+}
+
+function usage(message: string): UsageError {
+  return new UsageError('USAGE', `${message} ${HINT}`)
 }
 
 function unknownTyped(args: readonly string[], command: Command): string | undefined {

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { manPage } from '../bin/man-page.ts'
 import { notifierCommandLine } from '../notifier/stand-alone/command-line.ts'
 import { programFact as notifierFact } from '../notifier/stand-alone/options.ts'
-import { COMMANDS, commandLine } from '../optimizer/command-line.ts'
+import { allCommands, commandLine, commandOf } from '../optimizer/command-line.ts'
 import { configSchema, configTable } from '../optimizer/config/scheme.ts'
 import { programFact } from '../optimizer/program.ts'
 import { packageVersion } from '../optimizer/version.ts'
@@ -54,7 +54,8 @@ ${OUTPUT}
 
 async function help(args: string[]): Promise<string> {
   let text = ''
-  await commandLine(args, async () => {}).parseAsync(
+  const command = (await allCommands()).find(({ usage }) => usage.split(' ')[0] === commandOf(args)) ?? null
+  await commandLine(args, async () => {}, command).parseAsync(
     args,
     {},
     (_error: unknown, _argv: unknown, output: string) => {
@@ -78,7 +79,7 @@ async function notifierHelp(): Promise<string> {
 
 async function commandLineDocument(): Promise<string> {
   const sections = [`## optimizer\n\n\`\`\`\n${await help(['--help'])}\n\`\`\`\n`]
-  for (const command of COMMANDS) {
+  for (const command of await allCommands()) {
     const name = command.usage.split(' ')[0] as string
     sections.push(`## optimizer ${name}\n\n\`\`\`\n${await help([name, '--help'])}\n\`\`\`\n`)
   }
@@ -88,8 +89,8 @@ async function commandLineDocument(): Promise<string> {
   return [HEAD, ...sections].join('\n')
 }
 
-function optimizerPage(): string {
-  return manPage(programFact(), packageVersion().version, [
+async function optimizerPage(): Promise<string> {
+  return manPage(await programFact(), packageVersion().version, [
     {
       title: 'EXIT STATUS',
       text: EXIT_CODES.map(([code, meaning]) => `${code}: ${meaning}`),
@@ -154,14 +155,14 @@ describe('documents are what the programs say of themselves (`npm run docs` writ
 describe('a man page', () => {
   const skip = spawnSync('groff', ['--version']).error === undefined ? false : 'there is no groff here'
   for (const name of ['optimizer', 'notifier'])
-    it(`of ${name} is read by groff without a complaint, and has every option`, { skip }, () => {
+    it(`of ${name} is read by groff without a complaint, and has every option`, { skip }, async () => {
       const { stdout, stderr, status } = spawnSync(
         'groff',
         ['-man', '-Tascii', '-P-cbou', '-ww', '-rLL=500n', new URL(`man/${name}.1`, ROOT).pathname],
         { encoding: 'utf8' },
       )
       assert.deepEqual([stderr, status], ['', 0])
-      const program = name === 'optimizer' ? programFact() : notifierFact()
+      const program = name === 'optimizer' ? await programFact() : notifierFact()
       for (const { name: option } of program.commands.flatMap(({ options }) => options))
         assert.ok(stdout.includes(option.length === 1 ? `-${option}` : `--${option}`), option)
     })

@@ -13,12 +13,12 @@ import {
   SNAPSHOTTER_DEFAULT,
   single,
 } from './common-options.ts'
+import { TITLES } from './titles.ts'
 
 const SCHEMA_VERSION = 1
 
 export const cleanCommand: Command = {
-  usage: 'clean [place..]',
-  describe: 'Remove what a killed run left: only what carries our labels and whose run is dead',
+  ...TITLES.clean,
   examples: [
     { command: 'optimizer clean', describe: 'what killed runs left in containerd' },
     {

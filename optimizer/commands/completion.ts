@@ -1,11 +1,11 @@
 import { completionScript, SHELLS } from '../../shared/completion.ts'
 import type { Command } from './command.ts'
 import { positional } from './common-options.ts'
+import { TITLES } from './titles.ts'
 import { oneOf } from './values.ts'
 
 export const completionCommand: Command = {
-  usage: 'completion <shell>',
-  describe: 'Print a completion script: bash, zsh or fish',
+  ...TITLES.completion,
   examples: [
     {
       command: 'eval "$(optimizer completion bash)"',
@@ -26,6 +26,6 @@ export const completionCommand: Command = {
   async run(argv) {
     const shell = oneOf('shell', positional(argv, 'shell'), SHELLS)
     const { programFact } = await import('../program.ts')
-    return completionScript(shell, programFact())
+    return completionScript(shell, await programFact())
   },
 }

@@ -12,14 +12,14 @@ import {
   positional,
   single,
 } from './common-options.ts'
+import { TITLES } from './titles.ts'
 import { oneOf, outputFile } from './values.ts'
 
 const ACTIONS = ['check', 'init'] as const
 const COMMANDS_CHECKED = ['optimize', 'record'] as const
 
 export const configCommand: Command = {
-  usage: 'config <action> <subject>',
-  describe: 'Check a file for --config, or write one from what an image says of itself',
+  ...TITLES.config,
   examples: [
     {
       command: 'optimizer config init docker.io/library/nginx:1 --out nginx.yaml',

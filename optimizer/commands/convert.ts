@@ -22,10 +22,10 @@ import {
   requireOrderKept,
   targetLocation,
 } from './output-options.ts'
+import { TITLES } from './titles.ts'
 
 export const convertCommand: Command = {
-  usage: 'convert <source> <target>',
-  describe: 'Write the image as eStargz in the order of a record, a list or the source, without running it',
+  ...TITLES.convert,
   examples: [
     {
       command: 'optimizer convert oci:python oci-archive:python.tar:esgz --record-in python.jsonl',

@@ -19,11 +19,11 @@ import {
   single,
   tocReferenceOption,
 } from './common-options.ts'
+import { TITLES } from './titles.ts'
 import { integerBetween } from './values.ts'
 
 export const inspectCommand: Command = {
-  usage: 'inspect <image>',
-  describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
+  ...TITLES.inspect,
   examples: [
     {
       command: 'optimizer inspect registry.example/python:3-esgz',

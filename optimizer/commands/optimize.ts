@@ -24,12 +24,12 @@ import {
   targetLocation,
 } from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
+import { TITLES } from './titles.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 import { namedWorkloads } from './workloads.ts'
 
 export const optimizeCommand: Command = {
-  usage: 'optimize <source> <target>',
-  describe: 'Run the image, learn what it reads, and write it as eStargz with those files first',
+  ...TITLES.optimize,
   examples: [
     {
       command: `optimizer optimize docker.io/library/python:3 registry.example/python:3-esgz --args '["python3","-c","import json"]'`,

@@ -11,12 +11,12 @@ import {
 } from './common-options.ts'
 import { addConfigOption } from './config-option.ts'
 import { recordingOptions } from './recording-options.ts'
+import { TITLES } from './titles.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 import { namedWorkloads } from './workloads.ts'
 
 export const recordCommand: Command = {
-  usage: 'record <source>',
-  describe: 'Run the image and record what it reads, without converting; to stdout, or to --record-out',
+  ...TITLES.record,
   examples: [
     {
       command:

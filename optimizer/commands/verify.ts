@@ -16,14 +16,14 @@ import {
   tocReferenceOption,
 } from './common-options.ts'
 import { annotationOptions } from './output-options.ts'
+import { TITLES } from './titles.ts'
 import { integerBetween } from './values.ts'
 
 const DIFFERENCES_DEFAULT = 20
 const DIFFERENCES_MAX = 1_000_000
 
 export const verifyCommand: Command = {
-  usage: 'verify <source> <target>',
-  describe: 'Prove that both images hold the same file system, and that the target holds what it says',
+  ...TITLES.verify,
   examples: [
     {
       command: 'optimizer verify docker.io/library/python:3 registry.example/python:3-esgz',

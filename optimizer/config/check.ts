@@ -25,7 +25,9 @@ export async function checkFile(path: string, asked: FileCheck['command'] | unde
     if (isOptimize) optimizeRequest(complete)
     else recordRequest(complete)
   }
-  await runWithFile([name, `--config=${path}`], command, request, commandLine)
+  await runWithFile([name, `--config=${path}`], command, request, (words, run, file) =>
+    commandLine(words, run, command, file),
+  )
   const file = readOptionsFile(path, command)
   const known = new Set(Object.keys(file.values))
   for (const { values } of file.workloads) for (const key of Object.keys(values)) known.add(key)

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { commandLine } from '../../optimizer/command-line.ts'
+import { runCommandLine } from '../../optimizer/command-line.ts'
 import type { Arguments } from '../../optimizer/commands/command.ts'
 import { workloadOptions } from '../../optimizer/commands/workload-options.ts'
 import { specJson } from '../../optimizer/containerd/spec-json.ts'
@@ -91,8 +91,8 @@ export async function parsedWorkload(
   dropped: readonly string[] = [],
 ): Promise<WorkloadOptions> {
   let argv: Arguments = {}
-  await commandLine(['record', 'image', ...words], async (_, given) => {
+  await runCommandLine(['record', 'image', ...words], async (_, given) => {
     argv = given
-  }).parseAsync()
+  })
   return workloadOptions(Object.fromEntries(Object.entries(argv).filter(([name]) => !dropped.includes(name))))
 }

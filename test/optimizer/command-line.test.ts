@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { COMMANDS, runCommandLine } from '../../optimizer/command-line.ts'
+import { allCommands, runCommandLine } from '../../optimizer/command-line.ts'
 import type { Arguments } from '../../optimizer/commands/command.ts'
 import { programFact } from '../../optimizer/program.ts'
 import type { CodedError } from '../../shared/errors.ts'
@@ -62,7 +62,7 @@ describe('a mistake in the command line', () => {
 
 describe('the table of commands', () => {
   it('has an example for each, which its own parser takes', async () => {
-    for (const { usage, examples } of COMMANDS) {
+    for (const { usage, examples } of await allCommands()) {
       assert.ok(examples.length > 0, usage)
       for (const { command } of examples) {
         const line = command.replace(/^eval "\$\((.*)\)"$/, '$1').replace(/ > .*$/, '')
@@ -75,8 +75,8 @@ describe('the table of commands', () => {
     }
   })
 
-  it('has a group for every option that is not of one command alone, and a sentence for each', () => {
-    const { commands } = programFact()
+  it('has a group for every option that is not of one command alone, and a sentence for each', async () => {
+    const { commands } = await programFact()
     const ungrouped = commands.flatMap(({ name, options }) =>
       options.filter(({ group }) => group === 'Options:').map((option) => `${name} --${option.name}`),
     )
@@ -87,8 +87,8 @@ describe('the table of commands', () => {
     )
   })
 
-  it('has no two options of one spelling', () => {
-    for (const { name, options } of programFact().commands) {
+  it('has no two options of one spelling', async () => {
+    for (const { name, options } of (await programFact()).commands) {
       const words = options.flatMap((option) => [option.name, ...option.aliases])
       assert.deepEqual(
         words.filter((word, index) => words.indexOf(word) < index),

@@ -9,7 +9,7 @@ import { programFact as notifierFact } from '../../notifier/stand-alone/options.
 import { programFact } from '../../optimizer/program.ts'
 import { completionScript, PATH_OPTIONS, SHELLS } from '../../shared/completion.ts'
 
-const programs = [programFact(), notifierFact()]
+const programs = [await programFact(), notifierFact()]
 
 describe('bash', () => {
   let folder: string

@@ -1,0 +1,37 @@
+/** What the list of commands shows; nothing else of a command is loaded for it. */
+export const TITLES = {
+  optimize: {
+    usage: 'optimize <source> <target>',
+    describe: 'Run the image, learn what it reads, and write it as eStargz with those files first',
+  },
+  convert: {
+    usage: 'convert <source> <target>',
+    describe: 'Write the image as eStargz in the order of a record, a list or the source, without running it',
+  },
+  record: {
+    usage: 'record <source>',
+    describe: 'Run the image and record what it reads, without converting; to stdout, or to --record-out',
+  },
+  inspect: {
+    usage: 'inspect <image>',
+    describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',
+  },
+  verify: {
+    usage: 'verify <source> <target>',
+    describe: 'Prove that both images hold the same file system, and that the target holds what it says',
+  },
+  clean: {
+    usage: 'clean [place..]',
+    describe: 'Remove what a killed run left: only what carries our labels and whose run is dead',
+  },
+  config: {
+    usage: 'config <action> <subject>',
+    describe: 'Check a file for --config, or write one from what an image says of itself',
+  },
+  completion: {
+    usage: 'completion <shell>',
+    describe: 'Print a completion script: bash, zsh or fish',
+  },
+} as const
+
+export type CommandName = keyof typeof TITLES
