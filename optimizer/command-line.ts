@@ -78,6 +78,16 @@ async function withOwner(error: UnknownOptionError): Promise<UsageError> {
   return new UsageError('USAGE', message)
 }
 
+/** Words mean what they say: nothing is guessed from what they look like. */
+export const PARSER_CONFIGURATION = {
+  'boolean-negation': false,
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+}
+
 /**
  * The parser: `run` is what the chosen command is handed to.
  * @param command the one that `args` name, which alone has its options
@@ -93,14 +103,7 @@ export function commandLine(
   let parser = yargs(args, '/')
     .scriptName('optimizer')
     .usage(`$0 <command>\n\n${DESCRIBE}`)
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'greedy-arrays': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-    })
+    .parserConfiguration(PARSER_CONFIGURATION)
     .locale('en')
     .version(false)
     .option('version', VERSION_OPTION)
