@@ -7,22 +7,16 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { type PrivateContainerd, startPrivateContainerd } from '../bench/sample/private-containerd.ts'
-import {
-  askUntilAnswered,
-  findFreePort,
-  importImage,
-  listenAt,
-  runAndAsk,
-} from '../bench/sample/run-image.ts'
-import { buildSampleImage, type SampleImage } from '../bench/sample/sample-image.ts'
+import { startPrivateContainerd } from '../bench/sample/private-containerd.ts'
+import { importImage, runAndAsk } from '../bench/sample/run-image.ts'
+import { buildSampleImage } from '../bench/sample/sample-image.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, EXIT, InterruptedError } from '../shared/errors.ts'
 import { formatReport } from './start-report.ts'
 
 const OPTIMIZER = fileURLToPath(new URL('../../bin/optimizer', import.meta.url))
-/** Long enough for a slow machine to start the app and answer once. */
-const PERIOD = '8s'
+/** Until the app has answered once, as a user would warm it up, and reads nothing more. */
+const WARM = ['--http', 'GET http://localhost:8080/', '--settle', '500ms']
 
 async function main(): Promise<number> {
   const interruption = new AbortController()
@@ -48,8 +42,15 @@ async function demonstrate(signal: AbortSignal): Promise<string> {
     say(`importing ${image.name}`)
     await importImage(daemon, image, signal)
     const target = image.name.replace(/:[^:]*$/, ':optimized')
-    const { result, page } = await optimizeAndAsk(daemon, image, target, signal)
-    say(`running ${target} by containerd`)
+    const result = await optimize(
+      [
+        ...['optimize', image.name, target, '--json', ...WARM],
+        ...['--address', daemon.address, '--namespace', daemon.namespace],
+      ],
+      signal,
+    )
+    say(`running ${image.name} and ${target} by containerd`)
+    const page = await runAndAsk(daemon, image.name, signal)
     if ((await runAndAsk(daemon, target, signal)) !== page)
       throw new CodedError('PAGES_DIFFER', 'the optimized image answered with another page than the original')
     return formatReport(result, image.layerTitles)
@@ -57,32 +58,6 @@ async function demonstrate(signal: AbortSignal): Promise<string> {
     say('removing the private containerd')
     await daemon.stop()
   }
-}
-
-/** Optimizes, and asks the app for its front page while it is recorded, as a user would warm it up. */
-async function optimizeAndAsk(
-  daemon: PrivateContainerd,
-  image: SampleImage,
-  target: string,
-  signal: AbortSignal,
-): Promise<{ result: ConversionResult; page: string }> {
-  const port = await findFreePort()
-  const optimizing = new AbortController()
-  const asking = askUntilAnswered(port, AbortSignal.any([signal, optimizing.signal]))
-  // The optimizer's own failure is the one to tell.
-  asking.catch(() => {})
-  const result = await optimize(
-    [
-      ...['optimize', image.name, target, '--json', '--period', PERIOD, '--net-host'],
-      ...listenAt(port).map((variable) => `--env=${variable}`),
-      ...['--address', daemon.address, '--namespace', daemon.namespace],
-    ],
-    signal,
-  )
-  optimizing.abort(
-    new CodedError('NO_ANSWER', `the sample app did not answer within the period of ${PERIOD}`),
-  )
-  return { result, page: await asking }
 }
 
 async function optimize(args: string[], signal: AbortSignal): Promise<ConversionResult> {

@@ -5,6 +5,7 @@ import { nearest, suggestion } from '../shared/nearest.ts'
 import { HELP_FACT, spelled } from '../shared/program-facts.ts'
 import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
+import { DRIVE_ORDER, driveOrder } from './commands/drive-order.ts'
 import { type CommandName, TITLES } from './commands/titles.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
@@ -130,7 +131,8 @@ export function commandLine(
         return file === null ? built : built.config(file.values)
       },
       async (argv) => {
-        if (chosen !== null) await run(chosen, argv as Arguments)
+        const ordered = { ...(argv as Arguments), [DRIVE_ORDER]: driveOrder(args) }
+        if (chosen !== null) await run(chosen, ordered)
       },
     )
   }

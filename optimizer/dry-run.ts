@@ -9,6 +9,8 @@ import { type ContainerdPlace, withSource } from './open-stores.ts'
 import type { NamedWorkload } from './record-workloads.ts'
 import { requireBlobs } from './store/missing.ts'
 import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
+import { RESOLVER_PATH } from './workload/cni/resolver.ts'
+import { formatStep } from './workload/drive/drive.ts'
 import { HOSTNAME, networkTexts } from './workload/network-files.ts'
 import type { StopOptions, WorkloadOptions } from './workload/options.ts'
 import { type ProcessPlan, planProcess, type RuntimeSpec, runtimeSpec } from './workload/spec/runtime-spec.ts'
@@ -34,6 +36,12 @@ export interface DryRun {
   source: { name: string; digest: Digest; platform: string }
   process: ProcessPlan
   stop: StopRulesPlan
+  /** What is done to it once it is ready: commands as arrays, requests as `GET http://localhost/`. */
+  drive: (readonly string[] | string)[]
+  /** Whether it reads this command's stdin, or the keys of its terminal. */
+  interactive: boolean
+  /** The container network that CNI plugins attach it to, and these; null: none. */
+  cni: { network: string; plugins: string[] } | null
   /** `kind` is null where only the mounted root tells. */
   mark: { kind: MarkKind | null; reason: string }
   snapshotter: string
@@ -81,7 +89,7 @@ export async function dryRun(request: DryRunRequest): Promise<string> {
 export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryRun {
   const config = image.config.config ?? {}
   const process = planProcess(config, options)
-  const files = networkTexts(options)
+  const { [options.cni === undefined ? '' : RESOLVER_PATH]: _, ...files } = networkTexts(options)
   const user = numericUser(process.user)
   const spec = runtimeSpec({
     plan: process,
@@ -92,6 +100,7 @@ export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryR
     network: options.netHost ? null : { hostname: HOSTNAME },
     files: Object.keys(files).map((destination) => ({ source: '<file>', destination })),
     container: options.container,
+    terminal: options.terminal === true,
   })
   if (user === null) delete spec.process.user
   return {
@@ -103,6 +112,9 @@ export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryR
     },
     process,
     stop: stopRules(options, config.StopSignal),
+    drive: (options.drive ?? []).map((step) => (step.kind === 'exec' ? step.args : formatStep(step))),
+    interactive: options.interactive === true,
+    cni: plannedNetwork(options),
     mark: expectedMark(options, image.manifest.layers.length),
     snapshotter: options.snapshotter,
     runtime: options.container?.runtime ?? { shim: RUNC_SHIM },
@@ -113,10 +125,16 @@ export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryR
       'linux.cgroupsPath',
       'linux.namespaces[mount].path',
       ...Object.keys(files).map((path) => `mounts[${path}].source`),
+      ...(options.cni === undefined ? [] : [`mounts[${RESOLVER_PATH}]`]),
       user === null ? 'process.user' : 'process.user.additionalGids',
     ],
     spec,
   }
+}
+
+function plannedNetwork({ cni }: WorkloadOptions): DryRun['cni'] {
+  if (cni === undefined) return null
+  return { network: cni.network.name, plugins: cni.network.plugins.map(({ type }) => type) }
 }
 
 /** Names are in the image's own files, which nobody reads here. */
@@ -134,7 +152,7 @@ function stopRules(options: StopOptions, signal: string | undefined): StopRulesP
     ...readyHttp.map(({ href }) => ({ rule: 'ready-http', value: href })),
     ...readyExec.map((value) => ({ rule: 'ready-exec', value })),
   ]
-  const waits = ready.length > 0 || settleSeconds !== undefined
+  const waits = ready.length > 0 || options.drive !== undefined || settleSeconds !== undefined
   return {
     ready,
     settleSeconds: settleSeconds ?? null,

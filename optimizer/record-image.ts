@@ -43,6 +43,9 @@ export async function recordImage(
       output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`, { stream, line }),
       signal,
       nextInterrupt,
+      onRawTerminal: (isRaw) => {
+        log.isRaw = isRaw
+      },
     }),
   )
 }

@@ -92,6 +92,7 @@ export function makeRecord(
     mark: run.mark,
     reads: run.reads,
     stop: run.stop,
+    ...(run.drive.length === 0 ? {} : { drive: [...run.drive] }),
     started: run.started.toISOString(),
     durationSeconds: run.durationSeconds,
     exitStatus: run.exitStatus,

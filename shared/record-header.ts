@@ -1,6 +1,6 @@
 /** The first line of a record file, checked field by field. docs/record.md is its text. */
 import { COUNTER_NAMES } from './messages.ts'
-import type { RecordCounters, RecordedStop, RecordedWorkload, RecordHeader } from './record.ts'
+import type { DrivenStep, RecordCounters, RecordedStop, RecordedWorkload, RecordHeader } from './record.ts'
 
 type Json = Record<string, unknown>
 
@@ -29,6 +29,7 @@ export function headerFromJson(json: Json): RecordHeader {
     mark: { kind: markKind(mark), reason: text(mark, 'reason') },
     reads: boolean(json, 'reads'),
     stop: stopFromJson(map(json, 'stop')),
+    ...(json.drive === undefined ? {} : { drive: drivenSteps(json) }),
     ...(json.workloads === undefined ? {} : { workloads: workloads(json) }),
     started: text(json, 'started'),
     durationSeconds: number(json, 'durationSeconds'),
@@ -55,6 +56,19 @@ function stopFromJson(json: Json): RecordedStop {
   }
 }
 
+function drivenSteps({ drive }: Json): DrivenStep[] {
+  if (!Array.isArray(drive)) throw new HeaderFieldError('drive must be an array')
+  return drive.map((step: unknown) => {
+    if (typeof step !== 'object' || step === null)
+      throw new HeaderFieldError('drive must be an array of objects')
+    const json = step as Json
+    const status = orNull(json, 'status', count)
+    return json.exec === undefined
+      ? { http: text(json, 'http'), status }
+      : { exec: texts(json, 'exec'), status }
+  })
+}
+
 function workloads(json: Json): RecordedWorkload[] {
   if (!Array.isArray(json.workloads)) throw new HeaderFieldError('workloads must be an array')
   return json.workloads.map((_, index) => {
@@ -63,6 +77,7 @@ function workloads(json: Json): RecordedWorkload[] {
       name: text(one, 'name'),
       args: texts(one, 'args'),
       stop: stopFromJson(map(one, 'stop')),
+      ...(one.drive === undefined ? {} : { drive: drivenSteps(one) }),
       started: text(one, 'started'),
       durationSeconds: number(one, 'durationSeconds'),
       exitStatus: orNull(one, 'exitStatus', count),

@@ -23,6 +23,8 @@ export interface RecordHeader {
   /** Whether reading was watched too: only then do kinds tell `read` from opened or mapped. */
   reads: boolean
   stop: RecordedStop
+  /** What was done to the workload once it was ready, in this order; absent where nothing was. */
+  drive?: DrivenStep[]
   /**
    * Each of several workloads that were run one after the other, in this order; absent where there was one. The
    * fields around it are then the first's, but for the counters, `durationSeconds` and `complete`, which are of all.
@@ -53,12 +55,20 @@ export interface RecordedWorkload {
   name: string
   args: string[]
   stop: RecordedStop
+  /** As that of a record of one workload. */
+  drive?: DrivenStep[]
   started: string
   durationSeconds: number
   exitStatus: number | null
   /** Of the image, that it has read; each counted once. */
   files: number
 }
+
+/**
+ * A command that was run in the container, or a request (`GET http://localhost/`, without its body), and its exit
+ * status or HTTP status; null where it had none.
+ */
+export type DrivenStep = { exec: string[]; status: number | null } | { http: string; status: number | null }
 
 export interface RecordedImage {
   reference: string

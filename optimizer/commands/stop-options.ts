@@ -1,13 +1,11 @@
 /** When the run of a workload ends, as options of every command that runs one. */
-import { isIP } from 'node:net'
 import type { Argv } from 'yargs'
 import { messageOf, UsageError } from '../../shared/errors.ts'
 import type { Endpoint, StopOptions } from '../workload/options.ts'
 import { PERIOD_SECONDS_DEFAULT, READY_SECONDS_DEFAULT } from '../workload/stop-rules/stop-plan.ts'
-import { LOCALHOST } from '../workload/stop-rules/tcp.ts'
 import type { Arguments } from './command.ts'
 import { repeated, single } from './common-options.ts'
-import { durationSeconds, invalidOption, stringArray } from './values.ts'
+import { commandArgs, durationSeconds, invalidOption, isLocalHost, localHttpUrl } from './values.ts'
 
 const STOP_TIMEOUT_DEFAULT = '5s'
 const PORT_MAX = 65535
@@ -50,7 +48,7 @@ export function addStopOptions(yargs: Argv): Argv {
     })
     .option('settle', {
       ...option,
-      describe: 'once ready, go on until no new file was opened for this long: 500ms',
+      describe: 'once ready and driven, go on until no new file was opened for this long: 500ms',
     })
     .option('stop-timeout', {
       ...option,
@@ -69,8 +67,8 @@ export function stopOptions(argv: Arguments): StopOptions {
     waitOnLine: repeated(argv, 'wait-on-line').map(lineText),
     waitOnRegex: repeated(argv, 'wait-on-regex').map(pattern),
     readyTcp: repeated(argv, 'ready-tcp').map(endpoint),
-    readyHttp: repeated(argv, 'ready-http').map(httpUrl),
-    readyExec: repeated(argv, 'ready-exec').map(execArgs),
+    readyHttp: repeated(argv, 'ready-http').map((text) => localHttpUrl('ready-http', text)),
+    readyExec: repeated(argv, 'ready-exec').map((text) => commandArgs('ready-exec', text)),
     ...(settle === undefined ? {} : { settleSeconds: durationSeconds('settle', settle) }),
     stopTimeoutSeconds: durationSeconds('stop-timeout', single(argv, 'stop-timeout') ?? STOP_TIMEOUT_DEFAULT),
   }
@@ -117,27 +115,7 @@ function endpoint(text: string): Endpoint {
   const match = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text)
   const address = match?.[1] ?? match?.[2] ?? ''
   const port = Number(match?.[3])
-  if (isHost(address, match?.[1] !== undefined) && port >= 1 && port <= PORT_MAX) return { address, port }
+  if (isLocalHost(address, match?.[1] !== undefined) && port >= 1 && port <= PORT_MAX)
+    return { address, port }
   throw invalidOption('ready-tcp', text, 'write ADDRESS:PORT such as 127.0.0.1:80, [::1]:80 or localhost:80')
-}
-
-function isHost(host: string, bracketed: boolean): boolean {
-  return bracketed ? isIP(host) === 6 : isIP(host) === 4 || host === LOCALHOST
-}
-
-function httpUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? ''
-  if (url?.protocol === 'http:' && (isIP(host) !== 0 || host === LOCALHOST)) return url
-  throw invalidOption(
-    'ready-http',
-    text,
-    'write http:// with an address or localhost: http://localhost:8080/health',
-  )
-}
-
-function execArgs(text: string): string[] {
-  const args = stringArray('ready-exec', text)
-  if (args.length > 0 && args[0] !== '') return args
-  throw invalidOption('ready-exec', text, 'the command is empty')
 }

@@ -1,7 +1,9 @@
 /** Option values as typed to values as used. Every parser names its option and says what it wants. */
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
+import { LOCALHOST } from '../workload/stop-rules/tcp.ts'
 
 export function invalidOption(option: string, value: unknown, wanted: string): UsageError {
   return new UsageError('OPTION_INVALID', `--${option} ${JSON.stringify(value)}: ${wanted}`)
@@ -66,6 +68,30 @@ export function stringArray(option: string, text: string): string[] {
   if (Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes('\0')))
     return value
   throw invalidOption(option, text, `write a JSON array of strings such as '["/bin/sh","-c","true"]'`)
+}
+
+/** A command as a JSON array: a program and its arguments. */
+export function commandArgs(option: string, text: string): string[] {
+  const args = stringArray(option, text)
+  if (args.length > 0 && args[0] !== '') return args
+  throw invalidOption(option, text, 'the command is empty')
+}
+
+/** An address or `localhost`: a workload's network may know no other name. */
+export function isLocalHost(host: string, isBracketed: boolean): boolean {
+  return isBracketed ? isIP(host) === 6 : isIP(host) === 4 || host === LOCALHOST
+}
+
+/** A URL of http whose host is an address or `localhost`. */
+export function localHttpUrl(option: string, text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? ''
+  if (url?.protocol === 'http:' && (isIP(host) !== 0 || host === LOCALHOST)) return url
+  throw invalidOption(
+    option,
+    text,
+    'write http:// with an address or localhost: http://localhost:8080/health',
+  )
 }
 
 /** `NAME=value` sets, `NAME` removes. */

@@ -4,12 +4,15 @@ import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
+import { addCniOptions, cniOptions } from './cni-options.ts'
 import type { Arguments } from './command.ts'
 import { repeated, SNAPSHOTTER_DEFAULT, single } from './common-options.ts'
 import { addContainerOptions, containerOptions } from './container-options.ts'
+import { addDriveOptions, driveOptions } from './drive-options.ts'
 import { parseEnvFile } from './env-file.ts'
 import { addRecordingOptions, watchOptions } from './recording-options.ts'
 import { addStopOptions, stopOptions } from './stop-options.ts'
+import { addTerminalOptions, terminalOptions } from './terminal-options.ts'
 import { environmentChange, inputFile, stringArray } from './values.ts'
 
 export const DRY_RUN = 'dry-run'
@@ -45,7 +48,8 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       default: SNAPSHOTTER_DEFAULT,
       describe: "containerd's snapshotter for the container's root",
     })
-  return addRecordingOptions(addStopOptions(addContainerOptions(options))).option(DRY_RUN, {
+  const surrounded = addContainerOptions(addCniOptions(addTerminalOptions(options)))
+  return addRecordingOptions(addStopOptions(addDriveOptions(surrounded))).option(DRY_RUN, {
     group: 'Output:',
     type: 'boolean',
     default: false,
@@ -85,7 +89,10 @@ export function workloadOptions(argv: Arguments): WorkloadOptions {
     ...(user === undefined ? {} : { user }),
     netHost: argv['net-host'] === true,
     container: containerOptions(argv),
+    ...cniOptions(argv),
     ...stopOptions(argv),
+    ...driveOptions(argv),
+    ...terminalOptions(argv),
     ...watchOptions(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
     ...(notifier === undefined ? {} : { notifier: notifierProgram(notifier) }),

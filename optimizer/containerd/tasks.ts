@@ -14,6 +14,17 @@ const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
 export type TaskStatus = 'created' | 'running' | 'stopped' | 'other'
 
+/** Where a task reads and writes: FIFOs that somebody has open at their other end. */
+export interface StreamPaths {
+  /** Empty: /dev/null. */
+  stdin: string
+  stdout: string
+  /** Empty for a task with a terminal, whose stdout has it all. */
+  stderr: string
+  /** As the spec's process says. */
+  terminal: boolean
+}
+
 export class Tasks {
   readonly #connection: Connection
 
@@ -24,13 +35,12 @@ export class Tasks {
   /**
    * Runs the runtime up to the workload's first instruction; never cancelled, for a task might come to be all the
    * same. containerd mounts nothing, the spec names the root.
-   * @param output FIFOs that somebody has open for reading
    * @returns pid of the container's init process in our pid namespace
    */
-  async create(id: string, output: { stdout: string; stderr: string }): Promise<{ pid: number }> {
+  async create(id: string, streams: StreamPaths): Promise<{ pid: number }> {
     const { pid } = await this.#connection.unary(
       TasksService.create,
-      { containerId: id, rootfs: [], stdin: '', ...output, terminal: false },
+      { containerId: id, rootfs: [], ...streams },
       { what: what(id), timeoutSeconds: RUNTIME_TIMEOUT_SECONDS },
     )
     return { pid }
@@ -41,15 +51,21 @@ export class Tasks {
   }
 
   /**
-   * Runs another process in the container, without input; its output is discarded.
+   * Runs another process in the container, without input.
    * @param execId names it among the container's processes
    * @param process of an OCI runtime spec, as JSON goes; limits may be bigint
+   * @param output FIFOs that somebody has open for reading; without them it is discarded
    * @returns its pid in our pid namespace
    */
-  async exec(id: string, execId: string, process: unknown): Promise<{ pid: number }> {
+  async exec(
+    id: string,
+    execId: string,
+    process: unknown,
+    output: { stdout: string; stderr: string } = { stdout: DISCARDED, stderr: DISCARDED },
+  ): Promise<{ pid: number }> {
     const value = Buffer.from(specJson(process))
     const spec = { typeUrl: PROCESS_TYPE, value }
-    const request = { containerId: id, execId, spec, stdout: DISCARDED, stderr: DISCARDED }
+    const request = { containerId: id, execId, spec, ...output }
     await this.#connection.unary(TasksService.exec, request, { what: what(id) })
     try {
       return await this.#startProcess(id, execId)
@@ -57,6 +73,18 @@ export class Tasks {
       await this.deleteExec(id, execId)
       throw error
     }
+  }
+
+  /** The end of the task's input; whoever writes to its FIFO closes it first. @returns false when there was no such task */
+  async closeStdin(id: string): Promise<boolean> {
+    const request = { containerId: id, stdin: true }
+    return await ifFound(this.#connection.unary(TasksService.closeIo, request, { what: what(id) }))
+  }
+
+  /** In characters; of a task that has a terminal. @returns false when there was no such task */
+  async resizeTerminal(id: string, size: { columns: number; rows: number }): Promise<boolean> {
+    const request = { containerId: id, width: size.columns, height: size.rows }
+    return await ifFound(this.#connection.unary(TasksService.resizePty, request, { what: what(id) }))
   }
 
   /** Kills the process, if it still runs, and forgets it. @returns false when there was none */

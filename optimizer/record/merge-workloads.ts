@@ -38,9 +38,19 @@ export function mergeWorkloads(records: readonly NamedRecord[]): AccessRecord {
 }
 
 function recordedWorkload({ name, record }: NamedRecord): RecordedWorkload {
-  const { workload, stop, started, durationSeconds, exitStatus } = record.header
+  const { workload, stop, drive, started, durationSeconds, exitStatus } = record.header
+  const driven = drive === undefined ? {} : { drive }
   const files = new Set(record.entries.map(fileOf)).size
-  return { name: name ?? '', args: workload.args, stop, started, durationSeconds, exitStatus, files }
+  return {
+    name: name ?? '',
+    args: workload.args,
+    stop,
+    ...driven,
+    started,
+    durationSeconds,
+    exitStatus,
+    files,
+  }
 }
 
 function mergedEntries(records: readonly NamedRecord[]): RecordEntry[] {

@@ -5,6 +5,7 @@ import { CodedError, messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Containerd } from '../containerd/client.ts'
 import { parseIdentity, stateOf } from '../store/process-identity.ts'
+import { detach } from './cni/attachment.ts'
 import { mountPointsBelow } from './mount-points.ts'
 import { unmountBelow } from './rootfs.ts'
 import { RUN_FILE, RUN_LABEL, type RunFile, removeRunFolder, runFoldersRoot } from './run.ts'
@@ -122,6 +123,8 @@ async function removeRun(
     await attempt(`container ${container}`, () => containerd.containers.delete(container))
   }
   stopReading()
+  // The plugins want the network namespace, which is one of the mounts.
+  if (folder !== null) await attempt('network', () => detach(folder))
   for (const point of folder === null ? [] : mountPointsBelow(folder).reverse())
     await attempt(`mount ${point}`, async () => unmountBelow(point))
   for (const { snapshotter, key } of traces.snapshots)

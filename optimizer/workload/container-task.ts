@@ -3,11 +3,13 @@ import { constants } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WorkloadError } from '../../shared/errors.ts'
 import { ContainerdError, detailsOf } from '../containerd/errors.ts'
+import type { StreamPaths } from '../containerd/tasks.ts'
 import type { Run } from './run.ts'
 import type { ContainerOptions } from './spec/container-options.ts'
 import { initTakesSignal } from './stop-signal.ts'
 import { startTask, type TaskEnd, waitForTask } from './supervise.ts'
 import { endTask } from './teardown.ts'
+import type { TerminalSize } from './terminal/terminal-mode.ts'
 import { killWorkload } from './workload-cgroup.ts'
 
 export interface ContainerRequest {
@@ -17,8 +19,8 @@ export interface ContainerRequest {
   spec: unknown
   /** Its labels are besides those of the run. */
   container?: Pick<ContainerOptions, 'labels' | 'runtime'> | undefined
-  /** FIFOs that are being read. */
-  output: { stdout: string; stderr: string }
+  /** FIFOs whose other ends are open. */
+  streams: StreamPaths
 }
 
 const KILLED_TIMEOUT_MS = 10_000
@@ -43,7 +45,7 @@ export class ContainerTask {
    */
   static async create(run: Run, request: ContainerRequest): Promise<ContainerTask> {
     const { id, containerd, undo } = run
-    const { imageName, snapshotter, snapshotKey, spec, output, container } = request
+    const { imageName, snapshotter, snapshotKey, spec, streams, container } = request
     const removeContainer = undo.push(`the container ${id}`, () => containerd.containers.delete(id))
     await containerd.containers.create({
       id,
@@ -63,7 +65,7 @@ export class ContainerTask {
       }),
     )
     try {
-      const { pid } = await containerd.tasks.create(id, output)
+      const { pid } = await containerd.tasks.create(id, streams)
       return new ContainerTask(run, pid, () => removeTask().then(removeContainer))
     } catch (error) {
       throw creationError(error)
@@ -82,6 +84,15 @@ export class ContainerTask {
 
   async start(): Promise<void> {
     await startTask(this.#run.containerd.tasks, this.id, this.#run.log)
+  }
+
+  /** The end of its input; whoever writes to the FIFO closes it first. */
+  async closeStdin(): Promise<void> {
+    await this.#run.containerd.tasks.closeStdin(this.id)
+  }
+
+  async resizeTerminal(size: TerminalSize): Promise<void> {
+    await this.#run.containerd.tasks.resizeTerminal(this.id, size)
   }
 
   /**

@@ -2,11 +2,13 @@
 import { CodedError, WorkloadError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { ContainerTask } from './container-task.ts'
+import type { Drive } from './drive/drive.ts'
 import type { NotifierProcess } from './notifier-process.ts'
 import type { StopOptions } from './options.ts'
 import type { ProcessPlan } from './spec/runtime-spec.ts'
 import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
 import { firstEnd, type TaskEnd } from './supervise.ts'
+import type { WorkloadStreams } from './workload-streams.ts'
 
 export interface Execution {
   stop: StopReason
@@ -21,6 +23,7 @@ export interface ExecutionParts {
   notifier: NotifierProcess
   stopSignal: number
   stopRules: StopPlan
+  streams: WorkloadStreams
   options: StopOptions
   log: Log
   signal: AbortSignal
@@ -28,13 +31,15 @@ export interface ExecutionParts {
 
 /** @throws {NotifierError} when the notifier dies meanwhile; the signal's reason */
 export async function execute(parts: ExecutionParts): Promise<Execution> {
-  const { task, notifier, stopSignal, stopRules, options, log, signal } = parts
+  const { task, notifier, stopSignal, stopRules, streams, options, log, signal } = parts
   const ended = task.wait()
   ended.catch(() => {})
+  await streams.prepare(task)
   await task.start()
   const started = new Date()
   const startedAt = performance.now()
-  if (options.waitOnSignal) log.info('the workload runs until SIGINT (Ctrl-C)')
+  if (options.waitOnSignal) log.info(`the workload runs until SIGINT (${streams.interruptKeys})`)
+  streams.begin(task)
   const end = await firstEnd({
     task: ended,
     notifierEnded: notifier.ended,
@@ -65,14 +70,15 @@ export function hearLastWords({ stop, durationSeconds }: Execution, stopRules: S
   stop.readySeconds = stopRules.readySeconds
 }
 
-/** @throws {WorkloadError} WORKLOAD_FAILED, WORKLOAD_NOT_READY */
+/** @throws {WorkloadError} WORKLOAD_FAILED, WORKLOAD_NOT_READY, DRIVE_FAILED */
 export function requireSuccess(
   { stop, exitStatus }: Execution,
-  { ready }: StopPlan,
+  { ready, driven }: Pick<StopPlan, 'ready' | 'driven'>,
+  drive: Pick<Drive, 'failure'> | null,
   plan: ProcessPlan,
   lastLines: readonly string[],
 ): void {
-  const said = lastLines.length === 0 ? 'it printed nothing' : `it said last:\n${lastLines.join('\n')}`
+  const said = lastWords('it', lastLines)
   const command = JSON.stringify(plan.args)
   const advice = 'nothing is written (--allow-workload-failure keeps the record all the same)'
   if (stop.rule === 'exit' && exitStatus !== null && exitStatus !== 0) {
@@ -83,9 +89,24 @@ export function requireSuccess(
       `the workload ${command} ended with status ${exitStatus}${hint}: ${advice}; ${said}`,
     )
   }
-  if (ready) return
+  if (ready && driven) return
+  const failure = drive?.failure ?? null
+  if (failure !== null) {
+    throw new WorkloadError(
+      'DRIVE_FAILED',
+      `${failure.what}: ${advice}; ${lastWords('it', failure.lastLines)}\n${lastWords(`the workload ${command}`, lastLines)}`,
+    )
+  }
+  if (ready) {
+    const how = stop.rule === 'exit' ? `${stop.reason} before it was driven` : stop.reason
+    throw new WorkloadError('DRIVE_FAILED', `the workload ${command}: ${how}: ${advice}; ${said}`)
+  }
   const how = stop.rule === 'exit' ? `${stop.reason} before it was ready` : stop.reason
   throw new WorkloadError('WORKLOAD_NOT_READY', `the workload ${command}: ${how}: ${advice}; ${said}`)
+}
+
+function lastWords(who: string, lines: readonly string[]): string {
+  return lines.length === 0 ? `${who} printed nothing` : `${who} said last:\n${lines.join('\n')}`
 }
 
 /** Any question to a dead notifier is answered with the reason of its death. */

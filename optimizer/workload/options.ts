@@ -1,5 +1,6 @@
 /** How the workload runs, what is watched, and when the run ends; validated before anything runs. */
 import type { MarkKind } from '../../shared/messages.ts'
+import type { CniNetwork } from './cni/network.ts'
 import type { ContainerOptions } from './spec/container-options.ts'
 
 export interface WorkloadOptions extends StopOptions {
@@ -16,6 +17,12 @@ export interface WorkloadOptions extends StopOptions {
   netHost: boolean
   /** What surrounds the process; undefined: what is usual. */
   container?: ContainerOptions
+  /** Networks that others define, in place of a new one of nothing but a loopback. */
+  cni?: CniOptions
+  /** The command's stdin goes to the workload; otherwise it reads nothing. */
+  interactive?: boolean
+  /** The workload's output is a terminal, which is shown on the command's own. */
+  terminal?: boolean
   snapshotter: string
   /** Path of a program in place of our notifier. */
   notifier?: string
@@ -48,6 +55,8 @@ export interface StopOptions {
   readyExec?: readonly (readonly string[])[]
   /** After ready: until the workload has opened no new file for this long. */
   settleSeconds?: number
+  /** After ready, before that: what is done to the workload, in this order. */
+  drive?: readonly DriveStep[]
   /** Grace between the stop signal and SIGKILL. */
   stopTimeoutSeconds: number
 }
@@ -57,4 +66,15 @@ export interface Endpoint {
   /** IPv4, or IPv6 without brackets, or `localhost`; no other name, for the workload's network may know none. */
   address: string
   port: number
+}
+
+/** A command in the container, or a request in the workload's network; `url` is http to an address or localhost. */
+export type DriveStep =
+  | { kind: 'exec'; args: readonly string[] }
+  | { kind: 'http'; method: string; url: URL; body?: string }
+
+export interface CniOptions {
+  network: CniNetwork
+  /** Where plugins are looked for, in this order. */
+  pluginDirs: readonly string[]
 }

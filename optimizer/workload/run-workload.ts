@@ -1,12 +1,16 @@
 /** Runs an image once and returns what it read, in order. The story of a recording on one screen. */
-import { raiseLoopback } from '../../native/network.ts'
+import type { Readable } from 'node:stream'
 import { PreconditionError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Access, Counters, MarkKind } from '../../shared/messages.ts'
+import type { DrivenStep } from '../../shared/record.ts'
 import type { Digest } from '../image/digest.ts'
 import type { ImageConfig } from '../image/manifest.ts'
+import { makeResolver } from './cni/resolver.ts'
 import { ContainerExec } from './container-exec.ts'
+import { joinNetwork } from './container-network.ts'
 import { ContainerTask } from './container-task.ts'
+import { connectSeconds, Drive } from './drive/drive.ts'
 import type { EarlyNotifier } from './early-notifier.ts'
 import { execute, hearLastWords, requireSuccess } from './execution.ts'
 import { lossReasons } from './loss.ts'
@@ -21,10 +25,11 @@ import { resolveUser } from './spec/user.ts'
 import { stopPlan } from './stop-rules/for-run.ts'
 import type { NextInterrupt } from './stop-rules/interrupt.ts'
 import { NewFileClock } from './stop-rules/settle.ts'
-import type { StopReason } from './stop-rules/stop-plan.ts'
+import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
 import { stopSignalNumber } from './stop-signal.ts'
-import { type LineSink, TaskOutput } from './task-output.ts'
+import type { LineSink, TaskOutput } from './task-output.ts'
 import { readUpperFiles, type UpperFiles } from './upper-files.ts'
+import { type StreamSettings, WorkloadStreams } from './workload-streams.ts'
 
 /** No image has more accounts than this; what is larger is not read. */
 const ACCOUNTS_BYTES_MAX = 4 * 1024 * 1024
@@ -41,6 +46,10 @@ export interface WorkloadRequest {
   signal: AbortSignal
   /** For the stop rule that waits for a person. */
   nextInterrupt?: NextInterrupt
+  /** What goes to an interactive workload; undefined: the process' own stdin. */
+  input?: Readable
+  /** @see StreamSettings.onRawTerminal */
+  onRawTerminal?: (isRaw: boolean) => void
 }
 
 export interface WorkloadRun {
@@ -57,6 +66,8 @@ export interface WorkloadRun {
   /** Whether reading was watched, too. */
   reads: boolean
   stop: StopReason
+  /** What was done to the workload once it was ready. */
+  drive: readonly DrivenStep[]
   /** As a shell shows it (128 + signal); null when it could not be learned. */
   exitStatus: number | null
   started: Date
@@ -74,7 +85,8 @@ export interface WorkloadRun {
  * Everything made belongs to `run` and is undone with it, at the latest.
  *
  * @throws {WorkloadError} WORKLOAD_FAILED when the workload ends by itself with a status other than 0,
- *   WORKLOAD_NOT_READY
+ *   WORKLOAD_NOT_READY, DRIVE_FAILED
+ * @throws {PreconditionError} CNI_FAILED, TERMINAL_MISSING
  * @throws {NotifierError} when the notifier fails or dies
  * @throws {NativeError} MOUNT_FAILED
  */
@@ -89,8 +101,8 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
   const newFiles = new NewFileClock()
   const notifier = await request.notifier.watching(rootfs.path)
   notifier.onAccesses = (accesses) => newFiles.see(accesses)
-  const output = new TaskOutput(run.folder, request.output)
-  run.undo.push("the workload's output", () => output.close())
+  const streams = new WorkloadStreams(run, options, streamSettings(request))
+  const { output } = streams
 
   const reads = options.recordReads === true && canTellReads(notifier, run.log)
   const spec = runtimeSpec({ ...parts, mountNamespacePath: notifier.namespacePath })
@@ -101,26 +113,21 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
       snapshotKey: rootfs.snapshotKey,
       spec,
       container: options.container,
-      output: output.paths,
+      streams: streams.paths,
     }),
   )
-  if (!options.netHost) raiseLoopback(task.networkPath)
+  const leaveNetwork = await joinNetwork(run, task, options)
   signal.throwIfAborted()
-  const exec = new ContainerExec(run.containerd.tasks, task.id, spec.process, run.log)
-  const stopRules = stopPlan(options, {
-    subscribe: (listener) => output.subscribe(listener),
-    networkPath: task.networkPath,
-    runInContainer: (args, aborted) => exec.run(args, aborted),
-    newFiles,
-    nextInterrupt: request.nextInterrupt ?? (() => new Promise(() => {})),
-  })
-  const execution = await execute({ task, notifier, stopSignal, stopRules, options, log: run.log, signal })
+  const { exec, drive, stopRules } = rulesFor(run, request, { task, process: spec.process, output, newFiles })
+  const { log } = run
+  const execution = await execute({ task, notifier, stopSignal, stopRules, streams, options, log, signal })
   const flushed = await notifier.flush()
   const receivedAtFlush = notifier.accesses.length
   // The notifier's end and the deletions take about as long as each other, and neither needs the other.
   const [stopped] = await all([notifier.stop(), task.remove().then(() => output.drained())])
+  await all([streams.end(), leaveNetwork()])
   hearLastWords(execution, stopRules)
-  if (!options.allowFailure) requireSuccess(execution, stopRules, plan, output.lastLines)
+  if (!options.allowFailure) requireSuccess(execution, stopRules, drive, plan, output.lastLines)
 
   const upper = rootfs.overlay === null ? null : await readUpperFiles(rootfs.overlay, signal)
   const { accesses, sequenceGaps } = notifier
@@ -131,16 +138,58 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
     accesses,
     counters: stopped,
     upper,
-    probePids: exec.pids,
+    drive: drive?.steps ?? [],
+    probePids: exec.probePids,
     lost: lossReasons({ flushed, receivedAtFlush, stopped, received, sequenceGaps, unnamedCopyUps }),
     mark,
     reads,
-    args: plan.args,
-    envNames: plan.env.map((entry) => entry.slice(0, entry.indexOf('='))),
-    cwd: plan.cwd,
-    user: plan.user,
+    ...recordedPlan(plan),
     mountPoint: rootfs.path,
   }
+}
+
+function recordedPlan({ args, env, cwd, user }: ProcessPlan) {
+  return { args, envNames: env.map((entry) => entry.slice(0, entry.indexOf('='))), cwd, user }
+}
+
+function streamSettings({ output, input, onRawTerminal }: WorkloadRequest): StreamSettings {
+  return { output, input: input ?? process.stdin, onRawTerminal: onRawTerminal ?? (() => {}) }
+}
+
+interface RunParts {
+  task: ContainerTask
+  process: Record<string, unknown>
+  output: TaskOutput
+  newFiles: NewFileClock
+}
+
+/** When the run ends, and what is done to the workload before; to be made before the start. */
+function rulesFor(
+  run: Run,
+  { options, output: sink, nextInterrupt }: WorkloadRequest,
+  { task, process, output, newFiles }: RunParts,
+): { exec: ContainerExec; drive: Drive | null; stopRules: StopPlan } {
+  const { folder, log } = run
+  const exec = new ContainerExec({
+    tasks: run.containerd.tasks,
+    containerId: task.id,
+    process,
+    runFolder: folder,
+    log,
+  })
+  const { networkPath } = task
+  const steps = options.drive ?? []
+  const means = { exec, networkPath, connectSeconds: connectSeconds(options), output: sink }
+  const drive = steps.length === 0 ? null : new Drive(steps, means, log)
+  const stopRules = stopPlan(options, {
+    subscribe: (listener) => output.subscribe(listener),
+    networkPath,
+    runInContainer: (args, aborted) => exec.probe(args, aborted),
+    newFiles,
+    nextInterrupt: nextInterrupt ?? (() => new Promise(() => {})),
+    drive,
+  })
+  return { exec, drive, stopRules }
 }
 
 /** All of the spec that is known before the notifier lives; reads the image's accounts while nobody watches. */
@@ -160,9 +209,18 @@ function specParts(
     // Without a folder of ours above it nothing is left when the runtime has removed it.
     cgroupPath: `/${run.id}`,
     network: options.netHost ? null : { hostname: HOSTNAME },
-    files: networkFiles(options, run.folder),
+    files: workloadFiles(run.folder, options),
     container: options.container,
+    terminal: options.terminal === true,
   }
+}
+
+/** A network that is joined later fills its resolver later. */
+function workloadFiles(runFolder: string, options: WorkloadOptions): SpecParts['files'] {
+  const files = networkFiles(options, runFolder)
+  if (options.cni === undefined) return files
+  const resolver = makeResolver(runFolder)
+  return [...files.filter(({ destination }) => destination !== resolver.destination), resolver]
 }
 
 /** @throws {PreconditionError} MARK_UNSUITABLE */

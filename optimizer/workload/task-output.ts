@@ -1,5 +1,5 @@
 /** A task's stdout and stderr: FIFOs in the run folder, read from before the task exists until it is deleted. */
-import { closeSync, constants, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
@@ -13,33 +13,50 @@ export type LineSink = (stream: OutputStream, line: string) => void
 /** Called with every piece of text of a stream as it comes, and with null at its end. */
 export type TextListener = (stream: OutputStream, text: string | null) => void
 
-/** Names of the FIFOs in a run folder. */
+/** Names of the FIFOs in a run folder, or their ends. */
 const STREAMS = ['stdout', 'stderr'] as const satisfies readonly OutputStream[]
 /** A longer line comes in pieces. */
 const LINE_CHARACTERS_MAX = 8192
 const LINES_KEPT = 10
 const END_TIMEOUT_MS = 1000
 
-/** Where containerd's shim writes a task's output. */
-export function outputPaths(runFolder: string): { stdout: string; stderr: string } {
-  return { stdout: join(runFolder, 'stdout'), stderr: join(runFolder, 'stderr') }
+/** Where containerd's shim writes the output of a process. */
+export interface OutputPaths {
+  stdout: string
+  /** Empty where stdout has it all. */
+  stderr: string
+}
+
+export function outputPaths(runFolder: string, prefix = ''): { stdout: string; stderr: string } {
+  return { stdout: join(runFolder, `${prefix}stdout`), stderr: join(runFolder, `${prefix}stderr`) }
+}
+
+export interface TaskOutputOptions {
+  /** Begins the names of the FIFOs. */
+  prefix?: string
+  /** A process that has a terminal: its output is one stream, whose bytes are passed on as they are, too. */
+  onTerminal?: (bytes: Buffer) => void
 }
 
 export class TaskOutput {
-  readonly paths: { stdout: string; stderr: string }
+  readonly paths: OutputPaths
   readonly #sockets: Socket[] = []
   readonly #lastLines: string[] = []
   readonly #listeners = new Set<TextListener>()
   readonly #ended: Promise<unknown>
 
   /** Makes the FIFOs and reads them from now on: a FIFO that nobody has open stops the task's creation. */
-  constructor(runFolder: string, sink: LineSink) {
-    this.paths = outputPaths(runFolder)
-    const ends = STREAMS.map((stream) => {
-      const path = this.paths[stream]
+  constructor(runFolder: string, sink: LineSink, options: TaskOutputOptions = {}) {
+    const { prefix = '', onTerminal } = options
+    const paths = outputPaths(runFolder, prefix)
+    const streams = onTerminal === undefined ? STREAMS : (['stdout'] as const)
+    this.paths = onTerminal === undefined ? paths : { ...paths, stderr: '' }
+    const ends = streams.map((stream) => {
+      const path = paths[stream]
       makeFifo(path, 0o600)
       const socket = openReader(path)
       this.#sockets.push(socket)
+      if (onTerminal !== undefined) socket.on('data', onTerminal)
       const lines = new LineCutter((line) => {
         this.#lastLines.push(line)
         if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift()
@@ -75,25 +92,28 @@ export class TaskOutput {
   /** Stops reading and removes the FIFOs; the task must be gone. */
   close(): void {
     for (const socket of this.#sockets) socket.destroy()
-    for (const path of Object.values(this.paths)) rmSync(path, { force: true })
+    for (const path of Object.values(this.paths)) if (path !== '') rmSync(path, { force: true })
   }
 }
 
 /**
- * Reads away what a dead run's task has written: its deletion would wait for it.
+ * Reads away what the processes of a dead run have written: their deletion would wait for it.
  * @returns stops doing so
  */
 export function discardOutput(runFolder: string): () => void {
-  const sockets = Object.values(outputPaths(runFolder)).flatMap((path) => {
-    try {
-      return [openReader(path).resume()]
-    } catch (error) {
-      if (systemCodeOf(error) === 'ENOENT') return []
-      throw error
-    }
-  })
+  const sockets = outputsIn(runFolder).map((path) => openReader(path).resume())
   return () => {
     for (const socket of sockets) socket.destroy()
+  }
+}
+
+function outputsIn(runFolder: string): string[] {
+  try {
+    const names = readdirSync(runFolder).filter((name) => STREAMS.some((stream) => name.endsWith(stream)))
+    return names.map((name) => join(runFolder, name))
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return []
+    throw error
   }
 }
 

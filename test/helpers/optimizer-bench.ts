@@ -63,7 +63,12 @@ export class OptimizerBench {
   }
 
   /** @param wrapper a command that runs the command behind it, as `setpriv --nnp` does */
-  spawn(args: string[], environment: Record<string, string> = {}, wrapper: string[] = []): ChildProcess {
+  spawn(
+    args: string[],
+    environment: Record<string, string> = {},
+    wrapper: string[] = [],
+    stdin: 'ignore' | 'pipe' = 'ignore',
+  ): ChildProcess {
     const { address, namespace } = this.containerd.daemon
     const [command, ...words] = [...wrapper, process.execPath, PROGRAM, ...args] as [string, ...string[]]
     return spawn(command, words, {
@@ -74,7 +79,7 @@ export class OptimizerBench {
         TMPDIR: this.temporaryFolder,
         ...environment,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     })
   }
 

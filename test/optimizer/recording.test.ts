@@ -68,6 +68,7 @@ function run(change: { lost?: string[] } = {}): WorkloadRun {
     reads: false,
     stop: { rule: 'exit', reason: 'test', readySeconds: null },
     upper: null,
+    drive: [],
     probePids: new Set(),
     exitStatus: 0,
     started: new Date(0),

@@ -96,6 +96,16 @@ describe('a record file', () => {
     assert.deepEqual(Buffer.from(JSON.parse(raw ?? '').pathBase64, 'base64'), Buffer.from([0x61, 0xff, 0x0a]))
   })
 
+  it('tells what was done to the workload, where something was', () => {
+    const drive = [
+      { exec: ['redis-cli', 'ping'], status: 0 },
+      { http: 'GET http://localhost/', status: null },
+    ]
+    const record: AccessRecord = { header: { ...header, drive }, entries: [] }
+    assert.deepEqual(parseRecord(formatRecord(record)), record)
+    assert.equal('drive' in parseRecord(formatRecord({ header, entries: [] })).header, false)
+  })
+
   it('is refused where a field of its header is missing or of another kind, by name', () => {
     const damaged: [change: object, message: RegExp][] = [
       [{ recordedBy: 1 }, /line 1 .*recordedBy must be a string/],
@@ -103,6 +113,10 @@ describe('a record file', () => {
       [{ workload: { ...header.workload, args: 'sh' } }, /args must be an array of strings/],
       [{ mark: { kind: 'inode', reason: '' } }, /mark\.kind must be/],
       [{ stop: { rule: 'exit', reason: '', readySeconds: -1 } }, /readySeconds must be a number/],
+      [{ drive: {} }, /drive must be an array/],
+      [{ drive: ['GET'] }, /drive must be an array of objects/],
+      [{ drive: [{ exec: 'true', status: 0 }] }, /exec must be an array of strings/],
+      [{ drive: [{ status: 0 }] }, /http must be a string/],
       [{ reads: undefined }, /reads must be true or false/],
       [{ exitStatus: 1.5 }, /exitStatus must be an integer/],
       [{ counters: { ...header.counters, overflows: '0' } }, /overflows must be an integer/],

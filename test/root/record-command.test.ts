@@ -198,6 +198,20 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
       assert.equal(parseRecord(readFileSync(out(), 'utf8')).header.stop.rule, 'wait-on-signal')
     })
 
+    it('is interrupted by a second SIGINT, and undoes everything', async () => {
+      const stubborn = "trap '' TERM; cat /data/a; echo reading; while :; do sleep 0.05; done"
+      const wait = ['--wait-on-signal', '--stop-timeout', '60s']
+      const child = bench.spawn(['record', 'source', ...wait, ...shell(stubborn)])
+      const done = finished(child)
+      const stopping = says(child, /stopping the workload: SIGINT came/)
+      await Promise.all([says(child, /\| reading/), says(child, new RegExp(WAITS))])
+      child.kill('SIGINT')
+      await stopping
+      child.kill('SIGINT')
+      const { code, stdout } = await done
+      assert.deepEqual([code, stdout], [130, ''])
+    })
+
     it('is interrupted by SIGTERM all the same', async () => {
       const child = bench.spawn(args)
       const done = finished(child)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { NewFileClock, settleRule } from '../../optimizer/workload/stop-rules/settle.ts'
-import { StopPlan, type StopRules } from '../../optimizer/workload/stop-rules/stop-plan.ts'
+import { type DriveRule, StopPlan, type StopRules } from '../../optimizer/workload/stop-rules/stop-plan.ts'
 import type { StopRule } from '../../optimizer/workload/stop-rules/stop-rule.ts'
 import { untilAborted } from '../../optimizer/workload/stop-rules/until.ts'
 import { PHASE } from '../../shared/messages.ts'
@@ -10,8 +10,11 @@ import { PHASE } from '../../shared/messages.ts'
 const never: StopRule = { name: 'never', met: (signal) => untilAborted(new Promise<never>(() => {}), signal) }
 const met = (name: string, reason: string): StopRule => ({ name, met: async () => reason })
 
+const none: StopRules = { ending: [], ready: [], drive: null, settle: null, periodSeconds: undefined }
+const drives = (reason: string, done: boolean): DriveRule => ({ name: 'exec', met: async () => reason, done })
+
 async function over(rules: Partial<StopRules>): Promise<{ plan: StopPlan; rule: string; reason: string }> {
-  const plan = new StopPlan({ ending: [], ready: [], settle: null, periodSeconds: undefined, ...rules })
+  const plan = new StopPlan({ ...none, ...rules })
   const { rule, reason } = await plan.over(new AbortController().signal)
   return { plan, rule, reason }
 }
@@ -63,7 +66,7 @@ describe('a run with rules that make it ready', () => {
   it('was ready if the last words of a workload that has ended say so', async () => {
     let said = false
     const line: StopRule = { ...never, metByNow: () => said }
-    const plan = new StopPlan({ ending: [], ready: [met('a', 'a'), line], settle: null, periodSeconds: 60 })
+    const plan = new StopPlan({ ...none, ready: [met('a', 'a'), line], periodSeconds: 60 })
     const exit = new AbortController()
     const over = plan.over(exit.signal)
     setImmediate(() => exit.abort(new Error('it ended')))
@@ -77,7 +80,7 @@ describe('a run with rules that make it ready', () => {
 
   it('was not if a rule about something else is not met', () => {
     const line: StopRule = { ...never, metByNow: () => true }
-    const plan = new StopPlan({ ending: [], ready: [line, never], settle: null, periodSeconds: 60 })
+    const plan = new StopPlan({ ...none, ready: [line, never], periodSeconds: 60 })
     plan.hearLastWords(7)
     assert.equal(plan.ready, false)
   })
@@ -114,11 +117,60 @@ describe('a run with rules that make it ready', () => {
   })
 
   it('ends with the reason of whoever calls it off', async () => {
-    const plan = new StopPlan({ ending: [], ready: [never], settle: never, periodSeconds: 600 })
+    const plan = new StopPlan({ ...none, ready: [never], settle: never, periodSeconds: 600 })
     const off = new AbortController()
     const ending = plan.over(off.signal)
     off.abort(new Error('called off'))
     await assert.rejects(ending, /called off/)
+  })
+})
+
+describe('a run with something to be done', () => {
+  const settle = settleRule(0.01, new NewFileClock())
+
+  it('ends when that is done, once it is ready', async () => {
+    const { plan, rule, reason } = await over({
+      ready: [met('a', 'it said a')],
+      drive: drives('driven', true),
+    })
+    assert.deepEqual([rule, reason, plan.driven], ['exec', 'it said a, then driven', true])
+  })
+
+  it('settles after that', async () => {
+    const { rule, reason } = await over({ drive: drives('driven', true), settle })
+    assert.deepEqual([rule, reason], ['settle', 'driven, then no new file for 0.01 s'])
+  })
+
+  it('ends when it fails, and nothing else is the reason', async () => {
+    const ready = [met('a', 'it said a')]
+    const { plan, rule, reason } = await over({ ready, drive: drives('it failed', false), settle })
+    assert.deepEqual([rule, reason, plan.ready, plan.driven], ['exec', 'it failed', true, false])
+  })
+
+  it('does not begin before it is ready', async () => {
+    let begun = false
+    const drive: DriveRule = {
+      name: 'exec',
+      done: false,
+      met: async () => {
+        begun = true
+        return ''
+      },
+    }
+    const { plan } = await over({ ready: [never], drive, periodSeconds: 0.02 })
+    assert.deepEqual([begun, plan.ready, plan.driven], [false, false, false])
+  })
+
+  it('is not done when the period passes meanwhile, and what had not ended is told', async () => {
+    const drive: DriveRule = { ...never, done: false, found: () => '--exec ["a"] has not ended' }
+    const { plan, rule, reason } = await over({ drive, periodSeconds: 0.02 })
+    assert.deepEqual([rule, plan.ready, plan.driven], ['period', true, false])
+    assert.equal(reason, '0.02 s had passed before it was driven (--exec ["a"] has not ended)')
+  })
+
+  it('is a success when the period passes while it settles', async () => {
+    const { plan, reason } = await over({ drive: drives('driven', true), settle: never, periodSeconds: 0.02 })
+    assert.deepEqual([reason, plan.driven], ['0.02 s had passed, driven before', true])
   })
 })
 

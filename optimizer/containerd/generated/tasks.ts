@@ -94,6 +94,17 @@ export interface KillRequest {
   all: boolean;
 }
 
+export interface ResizePtyRequest {
+  containerId: string;
+  width: number;
+  height: number;
+}
+
+export interface CloseIORequest {
+  containerId: string;
+  stdin: boolean;
+}
+
 export interface WaitRequest {
   containerId: string;
   execId: string;
@@ -853,6 +864,131 @@ export const KillRequest: MessageFns<KillRequest> = {
   },
 };
 
+function createBaseResizePtyRequest(): ResizePtyRequest {
+  return { containerId: "", width: 0, height: 0 };
+}
+
+export const ResizePtyRequest: MessageFns<ResizePtyRequest> = {
+  encode(message: ResizePtyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    if (message.width !== 0) {
+      writer.uint32(24).uint32(message.width);
+    }
+    if (message.height !== 0) {
+      writer.uint32(32).uint32(message.height);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResizePtyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResizePtyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.width = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.height = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCloseIORequest(): CloseIORequest {
+  return { containerId: "", stdin: false };
+}
+
+export const CloseIORequest: MessageFns<CloseIORequest> = {
+  encode(message: CloseIORequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    if (message.stdin !== false) {
+      writer.uint32(24).bool(message.stdin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseIORequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseIORequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stdin = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseWaitRequest(): WaitRequest {
   return { containerId: "", execId: "" };
 }
@@ -1021,6 +1157,24 @@ export const TasksService = {
     responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  resizePty: {
+    path: "/containerd.services.tasks.v1.Tasks/ResizePty" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResizePtyRequest): Buffer => Buffer.from(ResizePtyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResizePtyRequest => ResizePtyRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  closeIo: {
+    path: "/containerd.services.tasks.v1.Tasks/CloseIO" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CloseIORequest): Buffer => Buffer.from(CloseIORequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CloseIORequest => CloseIORequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
   wait: {
     path: "/containerd.services.tasks.v1.Tasks/Wait" as const,
     requestStream: false as const,
@@ -1040,6 +1194,8 @@ export interface TasksServer extends UntypedServiceImplementation {
   deleteProcess: handleUnaryCall<DeleteProcessRequest, DeleteResponse>;
   exec: handleUnaryCall<ExecProcessRequest, Empty>;
   kill: handleUnaryCall<KillRequest, Empty>;
+  resizePty: handleUnaryCall<ResizePtyRequest, Empty>;
+  closeIo: handleUnaryCall<CloseIORequest, Empty>;
   wait: handleUnaryCall<WaitRequest, WaitResponse>;
 }
 

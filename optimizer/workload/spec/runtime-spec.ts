@@ -9,6 +9,9 @@ import { specMounts } from './mounts.ts'
 import { hasLimits, specResources } from './resources.ts'
 import type { ProcessUser } from './user.ts'
 
+/** What terminals are taken for where nobody says. */
+const TERMINAL_KIND = 'TERM=xterm'
+
 /** What runs, as the record tells it. */
 export interface ProcessPlan {
   args: string[]
@@ -32,7 +35,10 @@ export function planProcess(config: ContainerConfig, options: WorkloadOptions): 
     )
   return {
     args,
-    env: environment(config.Env ?? [], [...(options.container?.devices?.env ?? []), ...options.env]),
+    env: environment(
+      [...(options.terminal ? [TERMINAL_KIND] : []), ...(config.Env ?? [])],
+      [...(options.container?.devices?.env ?? []), ...options.env],
+    ),
     cwd: posix.join('/', options.cwd ?? config.WorkingDir ?? ''),
     user: options.user ?? config.User ?? '',
   }
@@ -66,6 +72,8 @@ export interface SpecParts {
   /** Host files to show at paths of the container: the run's own copies, which the workload may write to. */
   files: { source: string; destination: string }[]
   container?: ContainerOptions | undefined
+  /** The process has one; its stdout is that. */
+  terminal?: boolean
 }
 
 /** As JSON goes, but for limits beyond its numbers. `process` is also how further processes of the container run. */
@@ -114,13 +122,16 @@ export function runtimeSpec(parts: SpecParts): RuntimeSpec {
   }
 }
 
-function specProcess({ plan, user }: SpecParts, container: ContainerOptions): Record<string, unknown> {
+function specProcess(
+  { plan, user, terminal = false }: SpecParts,
+  container: ContainerOptions,
+): Record<string, unknown> {
   const capabilities = container.capabilities ?? CAPABILITIES
   const gids = container.devices?.additionalGids ?? []
   const rlimits = container.rlimits ?? []
   const openFiles = { type: 'RLIMIT_NOFILE', soft: OPEN_FILES_MAX, hard: OPEN_FILES_MAX }
   return {
-    terminal: false,
+    terminal,
     user: { ...user, additionalGids: [...new Set([...user.additionalGids, ...gids])] },
     args: container.init === undefined ? plan.args : [INIT_PATH, '--', ...plan.args],
     env: plan.env,

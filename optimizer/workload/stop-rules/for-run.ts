@@ -5,7 +5,7 @@ import { httpRule } from './http.ts'
 import { interruptRule, type NextInterrupt } from './interrupt.ts'
 import { lineRule, regexRule, type Subscribe } from './output.ts'
 import { type NewFiles, settleRule } from './settle.ts'
-import { StopPlan } from './stop-plan.ts'
+import { type DriveRule, StopPlan } from './stop-plan.ts'
 import { tcpRule } from './tcp.ts'
 
 export interface RunSources {
@@ -16,6 +16,8 @@ export interface RunSources {
   runInContainer: RunInContainer
   newFiles: NewFiles
   nextInterrupt: NextInterrupt
+  /** What is done to it once it is ready. */
+  drive: DriveRule | null
 }
 
 /** To be made before the workload starts: what it prints at once counts. */
@@ -30,6 +32,7 @@ export function stopPlan(options: StopOptions, run: RunSources): StopPlan {
       ...readyHttp.map((url) => httpRule(url, run.networkPath)),
       ...readyExec.map((args) => execRule(args, run.runInContainer)),
     ],
+    drive: run.drive,
     settle: options.settleSeconds === undefined ? null : settleRule(options.settleSeconds, run.newFiles),
     periodSeconds: options.periodSeconds,
   })

@@ -1,7 +1,5 @@
 /** `--ready-http`: a URL answers, asked in the workload's network. */
-import { request } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Endpoint } from '../options.ts'
+import { ask, endpointOf } from '../http-request.ts'
 import type { StopRule } from './stop-rule.ts'
 import { connect } from './tcp.ts'
 import { poll } from './until.ts'
@@ -23,7 +21,8 @@ export function httpRule(url: URL, namespacePath: string): StopRule {
     found = `nothing takes a connection for ${url}`
     if (socket === null) return null
     try {
-      const status = await statusOf(url, socket, signal)
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
+      const { status } = await ask({ method: 'GET', url }, socket, patience)
       found = `${url} answered with status ${status}`
       return status >= STATUS_MIN && status <= STATUS_MAX ? found : null
     } catch {
@@ -39,24 +38,4 @@ export function httpRule(url: URL, namespacePath: string): StopRule {
     met: (signal) => poll(attempt, INTERVAL_MS, signal),
     found: () => found,
   }
-}
-
-function endpointOf({ hostname, port }: URL): Endpoint {
-  return { address: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) }
-}
-
-function statusOf(url: URL, socket: Socket, signal: AbortSignal): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const asked = request(url, {
-      createConnection: () => socket,
-      headers: { 'user-agent': 'hotlayer-optimizer', connection: 'close' },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
-    })
-    asked.once('error', reject)
-    asked.once('response', (response) => {
-      response.resume()
-      resolve(response.statusCode ?? 0)
-    })
-    asked.end()
-  })
 }

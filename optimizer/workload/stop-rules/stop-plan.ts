@@ -1,4 +1,4 @@
-/** All stop rules of a run together: ready = every ready rule; then settle; all of it within a bound. */
+/** All stop rules of a run together: ready = every ready rule; then driving; then settle; all of it within a bound. */
 import { periodRule } from './period.ts'
 import type { StopRule } from './stop-rule.ts'
 import { untilAborted } from './until.ts'
@@ -27,10 +27,18 @@ export interface StopRules {
   ending: readonly StopRule[]
   /** Have to be met, all of them, before anything else counts. */
   ready: readonly StopRule[]
-  /** Asked after ready; null: ready is the end. */
+  /** Asked after ready; null: nothing is done to the workload. */
+  drive: DriveRule | null
+  /** Asked after that; null: that is the end. */
   settle: StopRule | null
   /** As asked for. */
   periodSeconds: number | undefined
+}
+
+/** What is done to the workload. @see ../drive/drive.ts */
+export interface DriveRule extends StopRule {
+  /** All of it has succeeded. */
+  readonly done: boolean
 }
 
 /** What ended a run, as the record tells it. */
@@ -55,9 +63,14 @@ export class StopPlan {
     this.ready = rules.ready.length === 0
   }
 
+  /** Whether all has been done that was to be done; without driving it always has. */
+  get driven(): boolean {
+    return this.#rules.drive?.done ?? true
+  }
+
   /**
    * To be called at the start of the workload.
-   * @returns when the run is over; `ready` tells whether that is a success
+   * @returns when the run is over; `ready` and `driven` tell whether that is a success
    */
   async over(signal: AbortSignal): Promise<StopReason> {
     const over = new AbortController()
@@ -91,19 +104,18 @@ export class StopPlan {
   }
 
   async #first(ask: (rule: StopRule) => Promise<StopReason>, signal: AbortSignal): Promise<StopReason> {
-    const { ending, ready, settle, periodSeconds } = this.#rules
+    const { ending, ready, drive, settle, periodSeconds } = this.#rules
     const ends = ending.map(ask)
-    const waits = ready.length > 0 || settle !== null
-    if (waits) ends.push(this.#readyAndSettled(ready.map(ask), settle, ask))
+    const waits = ready.length > 0 || drive !== null || settle !== null
+    if (waits) ends.push(this.#readyDrivenSettled(ready.map(ask), ask))
     const seconds = boundSeconds({ periodSeconds, waits, ended: ending.length > 0 })
     if (seconds !== null) ends.push(this.#bound(ask(periodRule(seconds))))
     for (const end of ends) end.catch(() => {})
     return await untilAborted(Promise.race(ends), signal)
   }
 
-  async #readyAndSettled(
+  async #readyDrivenSettled(
     ready: Promise<StopReason>[],
-    settle: StopRule | null,
     ask: (rule: StopRule) => Promise<StopReason>,
   ): Promise<StopReason> {
     const startedAt = performance.now()
@@ -118,27 +130,32 @@ export class StopPlan {
     const reasons = (await Promise.all(ready)).map(({ reason }) => reason)
     this.ready = true
     if (ready.length > 0) this.readySeconds = (performance.now() - startedAt) / 1000
-    const settled = settle === null ? undefined : await ask(settle)
-    const rule = settled?.rule ?? last?.rule ?? ''
-    const words = reasons.join(' and ')
-    const then = settled === undefined ? '' : `${words === '' ? '' : ', then '}${settled.reason}`
-    return this.#stop(rule, `${words}${then}`)
+    const { drive, settle } = this.#rules
+    const steps = reasons.length === 0 ? [] : [reasons.join(' and ')]
+    for (const rule of [drive, settle]) {
+      if (rule === null) continue
+      last = await ask(rule)
+      // What has failed is the reason, whatever went well before.
+      if (!this.driven) return this.#stop(last.rule, last.reason)
+      steps.push(last.reason)
+    }
+    return this.#stop(last?.rule ?? '', steps.join(', then '))
   }
 
   async #bound(period: Promise<StopReason>): Promise<StopReason> {
     const { rule, reason } = await period
-    const { ready } = this.#rules
-    if (ready.length === 0) return this.#stop(rule, reason)
-    const names = ready
-      .map(({ name, found }) => `--${name}${found === undefined ? '' : `: ${found()}`}`)
-      .join(', ')
-    return this.#stop(
-      rule,
-      this.ready ? `${reason}, ready before` : `${reason} before it was ready (${names})`,
-    )
+    const { ready, drive } = this.#rules
+    if (!this.ready) return this.#stop(rule, `${reason} before it was ready (${ready.map(unmet).join(', ')})`)
+    if (!this.driven) return this.#stop(rule, `${reason} before it was driven (${drive?.found?.() ?? ''})`)
+    if (drive !== null) return this.#stop(rule, `${reason}, driven before`)
+    return this.#stop(rule, ready.length === 0 ? reason : `${reason}, ready before`)
   }
 
   #stop(rule: string, reason: string): StopReason {
     return { rule, reason, readySeconds: this.readySeconds }
   }
+}
+
+function unmet({ name, found }: StopRule): string {
+  return `--${name}${found === undefined ? '' : `: ${found()}`}`
 }

@@ -1,0 +1,68 @@
+/** A container network of Debian's plugins for a test: a bridge of its own, whose addresses are kept in a folder. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+const BRIDGE = 'hl-test-cni'
+const SUBNET = '10.213.77'
+
+/** Installed, or unpacked by bin/setup beside the other tools. */
+const plugins = [
+  ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'cni')),
+  '/usr/lib/cni',
+].find((folder) => existsSync(join(folder, 'host-local')))
+
+/** Why there can be no such network here, or false; what the kernel lacks is found out by trying. */
+export function skipWithoutBridges(): string | false {
+  if (plugins === undefined)
+    return process.env.CI ? false : 'needs containernetworking-plugins: run bin/setup --test'
+  for (const kind of ['bridge', 'veth']) {
+    const { status, stderr } = ip('link', 'add', 'hl-test-try', 'type', kind)
+    if (status !== 0) return `this kernel makes no ${kind}: ${stderr.trim()}`
+    ip('link', 'del', 'hl-test-try')
+  }
+  return false
+}
+
+export class TestNetwork {
+  readonly gateway = `${SUBNET}.1`
+  readonly #folder = mkdtempSync(join(tmpdir(), 'cni-network-'))
+
+  constructor() {
+    const configs = join(this.#folder, 'conf')
+    mkdirSync(configs)
+    const ipam = { type: 'host-local', subnet: `${SUBNET}.0/24`, dataDir: join(this.#folder, 'addresses') }
+    const dns = { nameservers: [this.gateway], search: ['a.test'] }
+    // No firewall is touched: nothing leaves this machine.
+    const bridge = { type: 'bridge', bridge: BRIDGE, isGateway: true, ipMasq: false, ipam, dns }
+    const list = { cniVersion: '0.4.0', name: 'test-network', plugins: [bridge] }
+    writeFileSync(join(configs, '10-test.conflist'), JSON.stringify(list))
+    // A network without an address to give.
+    const full = { ...ipam, subnet: `${SUBNET}.0/24`, rangeStart: `${SUBNET}.1`, rangeEnd: `${SUBNET}.1` }
+    const refusing = { ...list, name: 'full', plugins: [{ ...bridge, ipam: full }] }
+    writeFileSync(join(configs, '20-full.conflist'), JSON.stringify(refusing))
+  }
+
+  get options(): string[] {
+    return ['--cni', '--cni-plugin-conf-dir', join(this.#folder, 'conf'), '--cni-plugin-dir', plugins ?? '']
+  }
+
+  /** Addresses in use, and interfaces at the bridge. */
+  traces(): string[] {
+    const folder = join(this.#folder, 'addresses', 'test-network')
+    const addresses = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith(SUBNET)) : []
+    const ports = `/sys/class/net/${BRIDGE}/brif`
+    return [...addresses, ...(existsSync(ports) ? readdirSync(ports) : [])]
+  }
+
+  /** The plugins leave the bridge. */
+  remove(): void {
+    ip('link', 'del', BRIDGE)
+    rmSync(this.#folder, { recursive: true })
+  }
+}
+
+function ip(...args: string[]): { status: number | null; stderr: string } {
+  return spawnSync('busybox', ['ip', ...args], { encoding: 'utf8' })
+}
