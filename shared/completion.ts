@@ -14,6 +14,8 @@ export const PATH_OPTIONS: Readonly<Record<string, 'file' | 'folder'>> = {
   notifier: 'file',
   address: 'file',
   'spool-dir': 'folder',
+  'cni-plugin-conf-dir': 'folder',
+  'cni-plugin-dir': 'folder',
   output: 'file',
   root: 'folder',
   socket: 'file',
