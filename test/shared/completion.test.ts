@@ -87,12 +87,16 @@ describe('every shell', () => {
   ] as const) {
     const skip = spawnSync(shell, ['--version']).error === undefined ? false : `there is no ${shell} here`
     it(`can be read by ${shell}`, { skip }, () => {
-      for (const program of programs) {
-        const { stderr, status } = spawnSync(shell, [check], {
-          input: completionScript(shell, program),
-          encoding: 'utf8',
-        })
-        assert.deepEqual([stderr, status], ['', 0])
+      const folder = mkdtempSync(join(tmpdir(), 'completion-'))
+      try {
+        for (const program of programs) {
+          const file = join(folder, program.name)
+          writeFileSync(file, completionScript(shell, program))
+          const { stderr, status } = spawnSync(shell, [check, file], { encoding: 'utf8' })
+          assert.deepEqual([stderr, status], ['', 0])
+        }
+      } finally {
+        rmSync(folder, { recursive: true })
       }
     })
   }
