@@ -243,7 +243,7 @@ function layerFormat(argv: Arguments): LayerFormat {
       usual: COMPRESSION_LEVEL_DEFAULT,
       max: engine.levelMax,
     }),
-    prefetchCompressionLevel: prefetchLevel(argv, engine.levelMax),
+    ...askedPrefetchLevel(argv, engine.levelMax),
     chunkBytes: chunkBytes(argv, 'estargz-chunk-size'),
     minChunkBytes: sizeBytes(
       'estargz-min-chunk-size',
@@ -266,12 +266,16 @@ function zstdChunkedFormat(argv: Arguments): LayerFormat {
       usual: ZSTD_LEVEL_DEFAULT,
       max: levelMax,
     }),
-    // Where nobody has said one, the format chooses by what it is for.
-    ...(single(argv, 'prefetch-compression-level') === undefined && presetOf(argv) !== 'small'
-      ? {}
-      : { prefetchCompressionLevel: prefetchLevel(argv, levelMax) }),
+    ...askedPrefetchLevel(argv, levelMax),
     chunkBytes: chunkBytes(argv, 'zstdchunked-chunk-size'),
   }
+}
+
+/** Where nobody has said one, the format chooses by what it is for. */
+function askedPrefetchLevel(argv: Arguments, levelMax: number): { prefetchCompressionLevel?: number } {
+  return single(argv, 'prefetch-compression-level') === undefined && presetOf(argv) !== 'small'
+    ? {}
+    : { prefetchCompressionLevel: prefetchLevel(argv, levelMax) }
 }
 
 /** 0 is the peer's spelling of the default. */
