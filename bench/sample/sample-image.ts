@@ -3,9 +3,9 @@
  * of ours. Built once, then kept in the cache folder; nothing in them is there to make a figure look good.
  */
 import { createHash } from 'node:crypto'
-import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
@@ -24,9 +24,16 @@ export interface SampleImage {
   layerTitles: string[]
 }
 
+interface LayerRecipe {
+  title: string
+  packages: string[]
+  /** Libraries, below their folder for the architecture, that a maintainer script would choose by a link beside. */
+  alternatives?: string[]
+}
+
 interface Recipe {
   name: string
-  layers: { title: string; packages: string[] }[]
+  layers: LayerRecipe[]
   /** Of the image's config. */
   run: { Entrypoint: string[]; Cmd?: string[]; WorkingDir: string }
 }
@@ -42,6 +49,7 @@ const BASE = {
 const PYTHON = { title: 'Python', packages: ['python3'] }
 const COMPILERS = { title: 'compilers', packages: ['g++', 'make', 'cmake', 'git'] }
 const SCIENCE = { title: 'data science', packages: ['python3-numpy', 'python3-scipy', 'python3-pandas'] }
+const SCIENCE_THAT_RUNS = { ...SCIENCE, alternatives: ['blas/libblas.so.3', 'lapack/liblapack.so.3'] }
 const APP = { title: 'web app', packages: ['python3-flask', 'python3-waitress'] }
 const SERVE = { Entrypoint: ['python3'], Cmd: ['/srv/app/app.py'], WorkingDir: '/srv/app' }
 
@@ -65,7 +73,7 @@ const RECIPES: Record<SampleKind, Recipe> = {
   },
   interpreter: {
     name: 'docker.io/library/elements-once:latest',
-    layers: [BASE, PYTHON, SCIENCE, APP],
+    layers: [BASE, PYTHON, SCIENCE_THAT_RUNS, APP],
     run: {
       Entrypoint: ['python3', '-c'],
       Cmd: ['import pandas; from app import app; print(app.test_client().get("/").status)'],
@@ -129,12 +137,13 @@ async function build(
   const archives = await downloadPackages(sets, join(work, 'archives'), context)
   const layout = await OciLayout.create(join(work, 'layout'), signal)
   const layers: BuiltLayer[] = []
-  for (const [index, { title }] of recipe.layers.entries()) {
+  for (const [index, { title, alternatives = [] }] of recipe.layers.entries()) {
     const packages = archives[index] ?? []
     log.info(`making the sample image: layer "${title}" of ${packages.length} packages`)
     const tree = join(work, `tree-${index}`)
     await mkdir(tree)
     await unpackPackages(packages, tree, { isLowest: index === 0, signal })
+    await addAlternatives(tree, alternatives)
     if (index === 0) await addAccounts(tree)
     if (recipe.layers[index] === APP) await addApp(tree)
     await setFolderTimes(tree)
@@ -160,6 +169,19 @@ async function addAccounts(tree: string): Promise<void> {
     const path = join(tree, 'etc', name)
     await copyFile(join(tree, 'usr', 'share', 'base-passwd', `${name}.master`), path)
     await setOwnTime(path)
+  }
+}
+
+/** As update-alternatives(1) would, but without its middle link in /etc. */
+async function addAlternatives(tree: string, paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return
+  const libraries = join(tree, 'usr', 'lib')
+  const [folder = ''] = (await readdir(libraries)).filter((name) => name.endsWith('-linux-gnu'))
+  for (const path of paths) {
+    const link = join(libraries, folder, basename(path))
+    await stat(join(libraries, folder, path))
+    await symlink(path, link)
+    await setOwnTime(link)
   }
 }
 
