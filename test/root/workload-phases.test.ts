@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { loadAddon } from '../../native/addon.ts'
 import type { Run } from '../../optimizer/workload/run.ts'
 import { PHASE } from '../../shared/messages.ts'
 import type { TestImage } from '../helpers/busybox-image.ts'
@@ -45,6 +46,15 @@ describe('a recording', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     const paths = create.map(({ path }) => path.toString().replace(run.mountPoint, ''))
     for (const path of ['/etc/passwd', '/data/hooked', '/data/inside']) assert.ok(paths.includes(path), path)
     assert.ok(create.every(({ elapsedMicroseconds }) => elapsedMicroseconds <= 0))
+    assert.deepEqual(runPaths(run.accesses), ['/probe', '/data/own'])
+  })
+
+  it('sees the same where the kernel lets no mount be put into another namespace', async (t) => {
+    const refusal = t.mock.method(loadAddon<{ copyMountInto: () => void }>(), 'copyMountInto', () => {
+      throw Object.assign(new Error('ENOSYS: function not implemented, open_tree'), { code: 'ENOSYS' })
+    })
+    const run = await bench.run(image, { options: { entrypoint: ['/probe', 'read', '/data/own'] } })
+    assert.equal(refusal.mock.callCount(), 1)
     assert.deepEqual(runPaths(run.accesses), ['/probe', '/data/own'])
   })
 
