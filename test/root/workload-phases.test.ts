@@ -51,7 +51,7 @@ describe('a recording', { skip: skipWithoutContainerd() || skipWithoutFanotify()
 
   it('sees the same where the kernel lets no mount be put into another namespace', async (t) => {
     const refusal = t.mock.method(loadAddon<{ copyMountInto: () => void }>(), 'copyMountInto', () => {
-      throw Object.assign(new Error('ENOSYS: function not implemented, open_tree'), { code: 'ENOSYS' })
+      throw Object.assign(new Error('ENOSYS: no such call here, open_tree'), { code: 'ENOSYS' })
     })
     const run = await bench.run(image, { options: { entrypoint: ['/probe', 'read', '/data/own'] } })
     assert.equal(refusal.mock.callCount(), 1)
