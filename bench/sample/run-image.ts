@@ -75,9 +75,10 @@ export async function runAndAsk(
   }
 }
 
+/** SIGKILL: a process 1 that has not come as far as its handlers does not get any other signal. */
 async function stopTask(daemon: PrivateContainerd, id: string, ctr: ChildProcess): Promise<void> {
   try {
-    await execute('ctr', [...ctrOptions(daemon), 'task', 'kill', '--signal', 'SIGTERM', id])
+    await execute('ctr', [...ctrOptions(daemon), 'task', 'kill', '--signal', 'SIGKILL', id])
   } catch {
     // It has not come as far as a task: ctr is still unpacking.
     ctr.kill('SIGKILL')
