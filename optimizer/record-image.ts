@@ -9,6 +9,7 @@ import type { Run } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
 import { planProcess } from './workload/spec/runtime-spec.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
+import { requireTerminal } from './workload/terminal/lent-terminal.ts'
 import { unpackImage } from './workload/unpack.ts'
 
 export interface RecordContext {
@@ -28,8 +29,9 @@ export async function recordImage(
   { console: log, signal, nextInterrupt, stages, ...context }: RecordContext,
 ): Promise<WorkloadRun> {
   const { manifest, config, name } = image
-  // An image without a command is known before it is unpacked.
+  // An image without a command, and a command without a terminal, are known before it is unpacked.
   planProcess(config.config ?? {}, options)
+  if (options.terminal === true) requireTerminal()
   const notifier = context.notifier ?? EarlyNotifier.start(run, options, signal)
   const chainId = await stages.run('unpack', options.snapshotter, () =>
     unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),

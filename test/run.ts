@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 const FILE_TIMEOUT_MS = 10 * 60 * 1000
 /** They wait for daemons and clocks more than they compute. */
 const ROOT_FILES_AT_ONCE = 2
+const SLOWEST_TOLD = 12
 /** They take the longest: started last they would run alone at the end. */
 const FIRST = /\/(start|package)\.test\.js$/
 
@@ -28,6 +29,8 @@ interface Outcome {
   failed: number
   skipped: string[]
   seconds: number
+  /** Seconds by file: what the tests at its top level took, one after the other. */
+  files: Map<string, number>
 }
 
 /** Compiled tests that have a source: what is left of a removed one in dist does not run. */
@@ -42,7 +45,7 @@ function testFiles(kind: 'unit' | 'root', filter: string): string[] {
 }
 
 async function runTests(name: string, files: string[], concurrency: number): Promise<Outcome> {
-  const outcome: Outcome = { name, passed: 0, failed: 0, skipped: [], seconds: 0 }
+  const outcome: Outcome = { name, passed: 0, failed: 0, skipped: [], seconds: 0, files: new Map() }
   if (files.length === 0) return outcome
   const start = performance.now()
   const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS })
@@ -50,13 +53,24 @@ async function runTests(name: string, files: string[], concurrency: number): Pro
     if (details.type !== 'suite') outcome.failed++
   })
   stream.on('test:pass', (test) => {
-    if (test.details.type === 'suite') return
-    if (test.skip === undefined) outcome.passed++
-    else outcome.skipped.push(`${relative(root, test.file ?? '')}: ${test.name}: ${test.skip}`)
+    noteTime(outcome.files, test)
+    // A suite that is skipped never tells of its tests.
+    if (test.skip !== undefined)
+      outcome.skipped.push(`${relative(root, test.file ?? '')}: ${test.name}: ${test.skip}`)
+    else if (test.details.type !== 'suite') outcome.passed++
   })
   for await (const text of stream.compose(new SpecReporter())) process.stdout.write(text as string)
   outcome.seconds = (performance.now() - start) / 1000
   return outcome
+}
+
+function noteTime(
+  files: Outcome['files'],
+  { file, nesting, details }: { file?: string; nesting: number; details: { duration_ms: number } },
+): void {
+  if (nesting > 0 || file === undefined) return
+  const path = relative(join(root, 'dist'), file)
+  files.set(path, (files.get(path) ?? 0) + details.duration_ms / 1000)
 }
 
 function lint(): Outcome {
@@ -65,12 +79,18 @@ function lint(): Outcome {
   const { status } = spawnSync(biome, ['check', '.'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   const ok = status === 0
   const seconds = (performance.now() - start) / 1000
-  return { name: 'lint', passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [], seconds }
+  return { name: 'lint', passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [], seconds, files: new Map() }
 }
 
 function summarize(outcomes: Outcome[]): boolean {
   const skipped = outcomes.flatMap((outcome) => outcome.skipped)
   if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.map((line) => `  ${line}`).join('\n')}`)
+  const slowest = outcomes.flatMap(({ files }) => [...files]).sort(([, one], [, other]) => other - one)
+  if (slowest.length > SLOWEST_TOLD) {
+    console.log('\nThe slowest files:')
+    for (const [file, seconds] of slowest.slice(0, SLOWEST_TOLD))
+      console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`)
+  }
   console.log('')
   for (const { name, passed, failed, skipped, seconds } of outcomes)
     console.log(

@@ -4,12 +4,13 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unmountBelow } from '../../optimizer/workload/rootfs.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import { accepts, endDaemon, startDaemon, untilReady } from './daemon-process.ts'
+import { cgroupsOf, namespaceCgroups, removeCgroups } from './leftover-cgroups.ts'
 import { killProcesses } from './leftover-processes.ts'
 
 export interface PrivateContainerd {
@@ -137,7 +138,7 @@ class Daemon implements PrivateContainerd {
     await this.#end('SIGTERM')
     unmountBelow(this.folder)
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
-    for (const cgroup of cgroups) await removeCgroup(cgroup)
+    await removeCgroups([...cgroups, ...namespaceCgroups(this.namespace)])
     await rm(runtimeState, { recursive: true, force: true })
   }
 
@@ -175,23 +176,4 @@ async function makeShortFolder(): Promise<string> {
 function missing(cause: unknown): PreconditionError {
   const message = 'containerd (or setpriv, of util-linux) is not on PATH: run bin/setup'
   return new PreconditionError('CONTAINERD_MISSING', message, { cause })
-}
-
-/** The control groups of tasks that nobody has deleted. @see runc's state.json */
-async function cgroupsOf(runtimeState: string): Promise<string[]> {
-  const cgroups: string[] = []
-  for (const id of await readdir(runtimeState).catch(() => [])) {
-    const text = await readFile(join(runtimeState, id, 'state.json'), 'utf8').catch(() => '{}')
-    const { cgroup_paths: paths = {} } = JSON.parse(text) as { cgroup_paths?: Record<string, string> }
-    cgroups.push(...Object.values(paths))
-  }
-  return cgroups
-}
-
-async function removeCgroup(folder: string): Promise<void> {
-  try {
-    await rmdir(folder)
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ENOENT') throw error
-  }
 }

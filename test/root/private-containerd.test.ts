@@ -1,7 +1,10 @@
 /** The daemon that tests and the sample run start for themselves. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import { namespaceCgroups } from '../../bench/sample/leftover-cgroups.ts'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
@@ -39,6 +42,20 @@ describe('a private containerd', { skip: skipWithoutContainerd() || skipWithoutF
     )
     again.close()
     await stop()
+  })
+
+  it('leaves no control group, nor the one that ctr makes for its namespace and runtimes never remove', async () => {
+    const bench = await WorkloadBench.open()
+    const { daemon } = bench.containerd
+    try {
+      const { name } = await bench.image([], { Env: ['PATH=/bin'], Cmd: ['busybox', 'true'] })
+      const where = ['--address', daemon.address, '--namespace', daemon.namespace]
+      await promisify(execFile)('ctr', [...where, 'run', '--rm', name, 'once'])
+      assert.notDeepEqual(namespaceCgroups(daemon.namespace), [])
+    } finally {
+      await bench.close()
+    }
+    assert.deepEqual(namespaceCgroups(daemon.namespace), [])
   })
 
   it('takes a running task with it: processes, mounts, sockets, state', async () => {

@@ -164,6 +164,7 @@ describe('a workload', { skip: skipWithoutContainerd() || skipWithoutFanotify() 
       '-w',
     ])
     assert.deepEqual([code, stdout], [3, ''])
+    assert.doesNotMatch(stderr, /unpack/)
     assert.match(
       stderr,
       /--terminal shows the workload on the terminal of this command.*\[TERMINAL_MISSING\]\n$/,

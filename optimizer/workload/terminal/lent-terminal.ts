@@ -84,6 +84,11 @@ export class LentTerminal {
   }
 }
 
+/** Known before anything is unpacked. @throws {PreconditionError} TERMINAL_MISSING */
+export function requireTerminal(): void {
+  closeSync(openTerminal())
+}
+
 function openTerminal(): number {
   try {
     return openSync(PATH, constants.O_RDWR | constants.O_NOCTTY)
