@@ -73,7 +73,7 @@ async function withContainerd(suite: string): Promise<Row> {
 
 /**
  * In a mount namespace where /sys/fs/cgroup is the one hierarchy of version 2. On a machine that has the controllers in
- * hierarchies of version 1 they stay there: what sets a limit is left out then, by its tests' own reason.
+ * hierarchies of version 1 they stay there: what sets a limit is skipped then, and says why.
  */
 async function withCgroupV2(): Promise<Row> {
   const versions = [firstVersion('containerd', ['--version'], {}), firstVersion('runc', ['--version'], {})]

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { TestImage } from '../helpers/busybox-image.ts'
+import { lackOfControllers, lackOfResourceCapability } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { WorkloadBench } from '../helpers/workload.ts'
@@ -83,7 +84,7 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     )
   }
 
-  it('is as it was asked for, and otherwise as usual', async () => {
+  it('is as it was asked for, and otherwise as usual', { skip: lackOfControllers() }, async () => {
     const asked = await sights([
       ...['--env-file', join(folder, 'env'), '--env', 'B=mine'],
       ...['--hostname', 'web-1', '--read-only', '--tmpfs', '/run:size=1m', '--shm-size', '2m'],
@@ -125,7 +126,9 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     assert.ok(existsSync(join(folder, 'volume/made')))
   })
 
-  it('is run by crun, behind an init, with labels, and what a profile refuses is refused', async () => {
+  it('is run by crun, behind an init, with labels, and what a profile refuses is refused', {
+    skip: lackOfResourceCapability(),
+  }, async () => {
     const profile = join(folder, 'profile.json')
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 122 }
     writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }))
@@ -149,7 +152,7 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     assert.deepEqual(await sights([], script), { init: 'sh', made: '' })
   })
 
-  it('that takes more memory than it may is killed', async () => {
+  it('that takes more memory than it may is killed', { skip: lackOfControllers() }, async () => {
     const script = 'exec busybox dd if=/dev/zero of=/dev/null bs=90M count=1'
     const killed = { code: 'WORKLOAD_FAILED', message: /status 137/ }
     await assert.rejects(sights(['--memory', '32m'], script), killed)
