@@ -7,8 +7,11 @@ import type { ConversionOptions, LayerFormat } from './convert/options.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform } from './image/platform.ts'
+import { type LimitedImageOrder, limitedOrder } from './limited-order.ts'
 import { withOpenLayers } from './open-layers.ts'
 import type { OpenStores } from './open-stores.ts'
+import type { HotZoneLimits } from './plan/limits.ts'
+import type { WantedFile } from './record/wanted-files.ts'
 import { requireSpoolSpace } from './spool-need.ts'
 import type { Stages } from './stages.ts'
 import { requireBlobs } from './store/missing.ts'
@@ -19,7 +22,6 @@ import {
   resolveImages,
 } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
-import type { PathKey } from './tar/entry.ts'
 import type { GzipHelper } from './tar/gzip-helper.ts'
 import type { OpenedLayer } from './tar/layer.ts'
 import type { SpoolSpace } from './tar/spool-space.ts'
@@ -36,6 +38,8 @@ export interface OutputOptions {
   reuse: boolean
   /** Compare result and source before the target's name is set. */
   verify: boolean
+  /** Of what comes first. */
+  limits: HotZoneLimits
   /** Name of the image of external TOCs in the target's store; null: the target's + "-esgztoc". */
   tocReference: string | null
   /** What decompresses the source's gzip in place of what is built in; has no influence on the bytes. */
@@ -47,8 +51,8 @@ export interface OutputOptions {
 
 /** What comes first in an image's layers. */
 export interface ImageOrder<Origin> {
-  /** For each layer; null where nobody has asked for an order. */
-  paths: readonly (readonly PathKey[])[] | null
+  /** In the order to fetch it; null where nobody has asked for an order. */
+  wanted: readonly WantedFile[] | null
   origin: Origin
 }
 
@@ -78,7 +82,7 @@ export interface ConversionRequest<Origin> {
 export interface ConvertedPlatform<Origin> {
   source: ResolvedImage
   converted: ConvertedImage
-  order: ImageOrder<Origin>
+  order: LimitedImageOrder<Origin>
 }
 
 export interface Conversion<Origin> {
@@ -204,7 +208,7 @@ async function convertPlatform<Origin>(
   const helper = gzipHelper === null ? {} : { gzipHelper }
   const opening = { content: from.content, image, ...helper, space: output.space, signal, stages }
   return await withOpenLayers(opening, async (layers) => {
-    const order = orderOf(image, layers)
+    const order = await limitedOrder(orderOf(image, layers), layers, output, { signal, stages })
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>
       convertImage({

@@ -3,7 +3,9 @@ import type { Log } from '../shared/log.ts'
 import type { AccessRecord } from '../shared/record.ts'
 import type { ConversionRequest, ImageOrder } from './conversion.ts'
 import { type GivenSources, givenOrder, type OrderedImage, recordsFor } from './order/given-order.ts'
+import { asRead, type GivenRecord } from './order/record-file.ts'
 import { prioritizedFiles } from './record/prioritized-files.ts'
+import type { WantedFile } from './record/wanted-files.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { OpenedLayer } from './tar/layer.ts'
 
@@ -15,17 +17,20 @@ export interface OrderOrigin {
   kind: 'recorded' | 'given' | 'source'
   /** Of the run. */
   record: AccessRecord | null
-  /** Files of the records given. */
-  files: string[]
+  /** That was given, or made by the run. */
+  records: GivenRecord[]
+  /** Files that the prefetch list names and leaves out. */
+  excluded: WantedFile[]
   /** Lines of the prefetch list that name nothing of the image. */
   unknownLines: number
 }
 
 export function recordedOrder(image: ResolvedImage, record: AccessRecord): ImageOrder<OrderOrigin> {
   const { descriptor, manifest } = image
+  const records = [{ file: 'the record of this run', platform: null, record: asRead(record) }]
   return {
-    paths: prioritizedFiles(record.entries, descriptor.digest, manifest.layers.length),
-    origin: { kind: 'recorded', record, files: [], unknownLines: 0 },
+    wanted: prioritizedFiles(record.entries, descriptor.digest, manifest.layers.length),
+    origin: { kind: 'recorded', record, records, excluded: [], unknownLines: 0 },
   }
 }
 
@@ -39,9 +44,13 @@ export function orderWithoutRun(
   const meant = meantFor(image)
   const given = givenOrder(meant, layers, sources, log)
   if (given === null)
-    return { paths: null, origin: { kind: 'source', record: null, files: [], unknownLines: 0 } }
-  const files = recordsFor(meant, sources).map(({ file }) => file)
-  return { paths: given.paths, origin: { kind: 'given', record: null, files, unknownLines: given.unknown } }
+    return {
+      wanted: null,
+      origin: { kind: 'source', record: null, records: [], excluded: [], unknownLines: 0 },
+    }
+  const { wanted, excluded, unknown: unknownLines } = given
+  const records = recordsFor(meant, sources)
+  return { wanted, origin: { kind: 'given', record: null, records, excluded, unknownLines } }
 }
 
 /** What an order is meant for. */

@@ -101,6 +101,8 @@ export interface FoundToc {
   isExternal: boolean
   /** The blob of an external one. */
   externalDigest: Digest | null
+  /** Compressed, of what a client fetches to have it, the footer included; 0 where none is found. */
+  tocBytes: number
 }
 
 /** @throws {TocError} @throws {NotFoundError} the layer, or the blob of its TOC */
@@ -112,16 +114,19 @@ export async function findToc(
   const { sizeBytes } = await content.info(layer.digest)
   const read: ReadAt = (offsetBytes, lengthBytes) =>
     readRange(content, layer.digest, offsetBytes, lengthBytes)
-  if (!(await hasExternalToc(read, sizeBytes)))
-    return { toc: await readToc(read, sizeBytes), isExternal: false, externalDigest: null }
+  if (!(await hasExternalToc(read, sizeBytes))) {
+    const toc = await readToc(read, sizeBytes)
+    const tocBytes = toc === undefined ? 0 : sizeBytes - toc.contentBytes
+    return { toc, isExternal: false, externalDigest: null, tocBytes }
+  }
   const tocs = await findTocs()
   const external = tocs === null ? undefined : tocLayerOf(tocs.manifest, layer.digest)
-  if (external === undefined) return { toc: undefined, isExternal: true, externalDigest: null }
+  if (external === undefined) return { toc: undefined, isExternal: true, externalDigest: null, tocBytes: 0 }
   const { digest } = external
   const { sizeBytes: tocBytes } = await content.info(digest)
   requireStoredTocBytes(tocBytes)
   const toc = await readExternalToc(await readRange(content, digest, 0, tocBytes), sizeBytes)
-  return { toc, isExternal: true, externalDigest: digest }
+  return { toc, isExternal: true, externalDigest: digest, tocBytes }
 }
 
 async function inspectLayer(
@@ -162,7 +167,7 @@ function inspectToc(layer: Descriptor, found: LayerToc, externalDigest: Digest |
 }
 
 /** Each dialect trusts its TOC by another annotation. */
-function tocDigests(
+export function tocDigests(
   { annotations }: Descriptor,
   { format, tocDigest, frames }: LayerToc,
 ): Pick<InspectedToc, 'digest' | 'annotatedDigest'> {
@@ -173,7 +178,8 @@ function tocDigests(
 
 const MAGIC_BYTES = 4
 
-async function formatOf(content: ContentStore, layer: Descriptor): Promise<'gzip' | 'zstd' | 'tar'> {
+/** Of a blob without a TOC, by its first bytes. */
+export async function formatOf(content: ContentStore, layer: Descriptor): Promise<'gzip' | 'zstd' | 'tar'> {
   if (layer.size < MAGIC_BYTES) return 'tar'
   const head = await readRange(content, layer.digest, 0, MAGIC_BYTES)
   if (isGzip(head)) return 'gzip'

@@ -6,6 +6,8 @@ import type { ConvertedLayer } from './convert/layer.ts'
 import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
 import type { OrderOrigin } from './image-order.ts'
+import type { LeftOut } from './plan/analysis.ts'
+import { leftOutOf, type ShortPlan, shortPlan } from './short-plan.ts'
 import type { StageTime } from './stages.ts'
 import type { ResolvedImages } from './store/resolve.ts'
 import type { PathKey, TarNotes } from './tar/entry.ts'
@@ -40,6 +42,7 @@ export interface PlatformResult {
   order: OrderResult
   record: RecordSummary | null
   layers: LayerResult[]
+  plan: ShortPlan
 }
 
 /** How it was known what comes first. */
@@ -51,6 +54,10 @@ export interface OrderResult {
   missingPaths: number
   /** Lines of the prefetch list that name nothing of the image. */
   unknownLines: number
+  /** Most compressed bytes that were to come first in all layers (`--prefetch-budget`); null for any number. */
+  budgetBytes: number | null
+  /** What was wanted and does not come first, and why (`--prefetch-budget`, `--exclude`, the list). */
+  leftOut: LeftOut[]
 }
 
 export interface RecordSummary {
@@ -127,20 +134,24 @@ function engineOf({ format }: ConvertedImage): ConversionResult['engine'] {
   return { name, version, level: codec.level, prefetchLevel: hotCodec.level }
 }
 
-function platformResult({ source, converted, order }: ConvertedPlatform<OrderOrigin>): PlatformResult {
-  const { kind, record, files, unknownLines } = order.origin
+function platformResult(platform: ConvertedPlatform<OrderOrigin>): PlatformResult {
+  const { source, converted, order } = platform
+  const { kind, record, records, unknownLines } = order.origin
   return {
     platform: formatPlatform(source.platform),
     source: { manifestDigest: source.descriptor.digest },
     target: { manifestDigest: converted.manifest.digest },
     order: {
       kind,
-      recordsIn: files,
+      recordsIn: kind === 'given' ? records.map(({ file }) => file) : [],
       missingPaths: missingPaths(converted.layers, order.paths),
       unknownLines,
+      budgetBytes: order.budgetBytes,
+      leftOut: leftOutOf(order),
     },
     record: record === null ? null : recordSummary(record),
     layers: converted.layers.map(layerResult),
+    plan: shortPlan(platform),
   }
 }
 

@@ -1,7 +1,13 @@
 /** The result of a conversion as a few lines for a person. */
-import { formatBytes, formatSeconds } from './console.ts'
+import { formatBytes, formatSeconds, printable } from './console.ts'
+import { leftOutLines, warningLines } from './plan/text.ts'
+import { percent } from './plan/warnings.ts'
 import type { ConversionResult, LayerResult, OrderResult, PlatformResult } from './result.ts'
+import type { ShortPlan } from './short-plan.ts'
 import { formatTable } from './table.ts'
+
+/** Folders that are named after a conversion. */
+const PLAN_NAMED_MAX = 3
 
 export function formatSummary(result: ConversionResult): string {
   return [
@@ -14,7 +20,7 @@ export function formatSummary(result: ConversionResult): string {
   ].join('\n')
 }
 
-function platformLines({ platform, layers, order }: PlatformResult, several: boolean): string[] {
+function platformLines({ platform, layers, order, plan }: PlatformResult, several: boolean): string[] {
   const total = (pick: (layer: LayerResult) => number) => layers.reduce((sum, layer) => sum + pick(layer), 0)
   const rows = layers.map((layer) => layerRow(`${layer.index}${layer.reused ? ' kept' : ''}`, layer))
   rows.push(
@@ -31,11 +37,28 @@ function platformLines({ platform, layers, order }: PlatformResult, several: boo
     ...formatTable(['layer', 'before', 'after', 'files first', 'of entries', 'bytes first'], rows),
     ...layers.flatMap(noteLines),
     ...orderLines(order),
+    ...planLines(plan),
   ]
 }
 
-function orderLines({ missingPaths, unknownLines }: OrderResult): string[] {
-  const lines: string[] = []
+function planLines({ hotZoneBytes, sizeBytes, hotFiles, warnings, ...largest }: ShortPlan): string[] {
+  if (hotFiles === 0) return warningLines(warnings)
+  const folders = largest.largestDirectories
+    .slice(0, PLAN_NAMED_MAX)
+    .map(({ path, hotContentBytes }) => `/${printable(path)} ${formatBytes(hotContentBytes)}`)
+  const [file] = largest.largestFiles
+  const where = folders.length === 0 ? '' : `; most of it in ${folders.join(', ')}`
+  const largestFile =
+    file === undefined ? '' : `; the largest file is ${printable(file.path)}, ${formatBytes(file.sizeBytes)}`
+  return [
+    `a client fetches ${formatBytes(hotZoneBytes)} of ${formatBytes(sizeBytes)} ahead (${percent(hotZoneBytes, sizeBytes)})` +
+      `${where}${largestFile}`,
+    ...warningLines(warnings),
+  ]
+}
+
+function orderLines({ missingPaths, unknownLines, leftOut }: OrderResult): string[] {
+  const lines = leftOutLines(leftOut)
   if (missingPaths > 0) lines.push(`${missingPaths} paths that were to come first are in no layer`)
   if (unknownLines > 0) lines.push(`${unknownLines} lines of the prefetch list name nothing of the image`)
   return lines

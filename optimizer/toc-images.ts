@@ -6,7 +6,9 @@ import { TOC_IMAGE_SUFFIX, writeTocImage } from './convert/toc-image.ts'
 import { type Descriptor, MEDIA_TYPE } from './image/descriptor.ts'
 import type { ImageLocation } from './image/location.ts'
 import type { Index } from './image/manifest.ts'
+import type { FindTocs } from './inspect.ts'
 import type { OpenStores } from './open-stores.ts'
+import { type ResolvedImage, resolveImage } from './store/resolve.ts'
 import type { StoredImage } from './store/store.ts'
 
 /** An image that is written and has no name yet. */
@@ -69,6 +71,21 @@ export async function findTocImage(
   } catch (error) {
     if (reference === null && error instanceof NotFoundError) return null
     throw error
+  }
+}
+
+/** What is asked for the TOCs of an image's layers that have them not inside. */
+export function tocFinder(
+  stores: Pick<OpenStores, 'images' | 'content'>,
+  location: ImageLocation,
+  image: ResolvedImage,
+  reference: string | null,
+): FindTocs {
+  return async () => {
+    const stored = { name: image.name, target: image.root, labels: {} }
+    const found = await findTocImage(stores, location, stored, reference)
+    if (found === null) return null
+    return await resolveImage(stores.images, stores.content, found.asked, image.platform)
   }
 }
 

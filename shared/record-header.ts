@@ -1,6 +1,14 @@
 /** The first line of a record file, checked field by field. docs/record.md is its text. */
 import { COUNTER_NAMES } from './messages.ts'
-import type { DrivenStep, RecordCounters, RecordedStop, RecordedWorkload, RecordHeader } from './record.ts'
+import type {
+  DrivenStep,
+  RecordCounters,
+  RecordedImage,
+  RecordedStop,
+  RecordedWorkload,
+  RecordHeader,
+  RecordSource,
+} from './record.ts'
 
 type Json = Record<string, unknown>
 
@@ -31,6 +39,8 @@ export function headerFromJson(json: Json): RecordHeader {
     stop: stopFromJson(map(json, 'stop')),
     ...(json.drive === undefined ? {} : { drive: drivenSteps(json) }),
     ...(json.workloads === undefined ? {} : { workloads: workloads(json) }),
+    ...(json.sources === undefined ? {} : { sources: sources(json) }),
+    ...(json.rebasedFrom === undefined ? {} : { rebasedFrom: image(map(json, 'rebasedFrom')) }),
     started: text(json, 'started'),
     durationSeconds: number(json, 'durationSeconds'),
     exitStatus: orNull(json, 'exitStatus', count),
@@ -40,7 +50,7 @@ export function headerFromJson(json: Json): RecordHeader {
   }
 }
 
-function image(json: Json): RecordHeader['image'] {
+function image(json: Json): RecordedImage {
   return {
     reference: text(json, 'reference'),
     manifestDigest: text(json, 'manifestDigest'),
@@ -82,6 +92,23 @@ function workloads(json: Json): RecordedWorkload[] {
       durationSeconds: number(one, 'durationSeconds'),
       exitStatus: orNull(one, 'exitStatus', count),
       files: count(one, 'files'),
+    }
+  })
+}
+
+function sources(json: Json): RecordSource[] {
+  if (!Array.isArray(json.sources)) throw new HeaderFieldError('sources must be an array')
+  return json.sources.map((_, index) => {
+    const one = map(json.sources as Json, String(index))
+    return {
+      file: text(one, 'file'),
+      digest: text(one, 'digest'),
+      args: texts(one, 'args'),
+      started: text(one, 'started'),
+      durationSeconds: number(one, 'durationSeconds'),
+      files: count(one, 'files'),
+      weight: number(one, 'weight'),
+      complete: boolean(one, 'complete'),
     }
   })
 }

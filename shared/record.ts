@@ -30,6 +30,10 @@ export interface RecordHeader {
    * fields around it are then the first's, but for the counters, `durationSeconds` and `complete`, which are of all.
    */
   workloads?: RecordedWorkload[]
+  /** Of a record that is made of several, in their order; absent otherwise. */
+  sources?: RecordSource[]
+  /** Of a record that was carried over to another image, the one it was made of; absent otherwise. */
+  rebasedFrom?: RecordedImage
   /** RFC 3339. */
   started: string
   durationSeconds: number
@@ -62,6 +66,22 @@ export interface RecordedWorkload {
   exitStatus: number | null
   /** Of the image, that it has read; each counted once. */
   files: number
+}
+
+/** A record that another one is made of. */
+export interface RecordSource {
+  /** Where it was read from, as it was named. */
+  file: string
+  /** sha256 of the file, with its algorithm. */
+  digest: string
+  args: string[]
+  started: string
+  durationSeconds: number
+  /** Of the image, that it names; each counted once. */
+  files: number
+  /** What it counts beside the others. */
+  weight: number
+  complete: boolean
 }
 
 /**

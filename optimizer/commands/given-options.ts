@@ -8,11 +8,30 @@ import { type PrefetchList, parsePrefetchList } from '../order/prefetch-list.ts'
 import { type GivenRecord, readRecord } from '../order/record-file.ts'
 import type { Arguments } from './command.ts'
 import { repeated, single } from './common-options.ts'
+import { addHotZoneOptions } from './hot-zone-options.ts'
 import { inputFile, oneOf } from './values.ts'
 
 const GROUP = 'Order:'
 
 export function addGivenOptions(yargs: Argv): Argv {
+  return addOrderOptions(yargs).option('no-optimize', {
+    group: GROUP,
+    type: 'boolean',
+    default: false,
+    describe: 'every layer in source order, without running anything',
+  })
+}
+
+/** Of commands that order layers, or look at what that would give. */
+export function addOrderOptions(yargs: Argv): Argv {
+  return addHotZoneOptions(addRecordOptions(yargs)).option('prefetch-list', {
+    group: GROUP,
+    type: 'string',
+    describe: 'order by the paths and globs in this file',
+  })
+}
+
+export function addRecordOptions(yargs: Argv): Argv {
   return yargs
     .option('record-in', {
       group: GROUP,
@@ -25,17 +44,6 @@ export function addGivenOptions(yargs: Argv): Argv {
       type: 'boolean',
       default: false,
       describe: 'apply records by path alone, to every layer of any image, as the original does',
-    })
-    .option('prefetch-list', {
-      group: GROUP,
-      type: 'string',
-      describe: 'order by the paths and globs in this file',
-    })
-    .option('no-optimize', {
-      group: GROUP,
-      type: 'boolean',
-      default: false,
-      describe: 'every layer in source order, without running anything',
     })
 }
 

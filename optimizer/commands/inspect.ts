@@ -46,7 +46,7 @@ export const inspectCommand: Command = {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
-    const [{ withSource }, { inspectImage }, { resolveImage }, { findTocImage }] = await Promise.all([
+    const [{ withSource }, { inspectImage }, { resolveImage }, { tocFinder }] = await Promise.all([
       import('../open-stores.ts'),
       import('../inspect.ts'),
       import('../store/resolve.ts'),
@@ -55,11 +55,7 @@ export const inspectCommand: Command = {
     return await withSource(location, containerdOptions(argv), async (stores) => {
       const { content, images, name } = stores
       const image = await resolveImage(images, content, name, platform)
-      const stored = { name: image.name, target: image.root, labels: {} }
-      const findTocs = async () => {
-        const found = await findTocImage(stores, location, stored, tocReferenceOption(argv))
-        return found === null ? null : await resolveImage(images, content, found.asked, platform)
-      }
+      const findTocs = tocFinder(stores, location, image, tocReferenceOption(argv))
       if (tocLayer !== undefined) return await tocText(content, image, findTocs, tocLayer)
       const inspection = await inspectImage(content, image, findTocs)
       return argv.json === true ? `${JSON.stringify(inspection, null, 2)}\n` : formatInspection(inspection)

@@ -9,6 +9,7 @@ import { GZIP_HELPER_NAMES, type GzipHelper, requireGzipHelper } from '../tar/gz
 import type { Arguments } from './command.ts'
 import { positional, repeated, single } from './common-options.ts'
 import { conversionOptions } from './conversion-options.ts'
+import { hotZoneLimits } from './hot-zone-options.ts'
 import { addSpaceOptions, spaceOptions } from './space-options.ts'
 import { invalidOption, oneOf } from './values.ts'
 
@@ -86,6 +87,7 @@ export function outputOptions(argv: Arguments): OutputOptions {
     annotations: annotationOptions(argv),
     reuse: argv.reuse === true,
     verify: argv.verify === true,
+    limits: hotZoneLimits(argv),
     tocReference: single(argv, 'estargz-external-toc-ref') ?? null,
     gzipHelper: gzipHelper(argv),
     space,

@@ -12,6 +12,20 @@ export const TITLES = {
     usage: 'record <source>',
     describe: 'Run the image and record what it reads, without converting; to stdout, or to --record-out',
   },
+  plan: {
+    usage: 'plan <source>',
+    describe:
+      'Show what would come first by a record or a list, and how large it is; nothing is run or converted',
+  },
+  explain: {
+    usage: 'explain <image>',
+    describe:
+      'Show what comes first in a finished image; --path tells where a file is, and which record line put it there',
+  },
+  records: {
+    usage: 'records <action> <subject..>',
+    describe: 'Merge records, compare two, or carry one over to a rebuilt image or another architecture',
+  },
   inspect: {
     usage: 'inspect <image>',
     describe: 'Show per layer format, sizes, TOC digest, landmark and prioritized files',

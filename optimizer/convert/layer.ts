@@ -7,7 +7,7 @@ import { writeBlob } from '../estargz/writer.ts'
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { BlobWriter, ContentStore } from '../store/store.ts'
-import type { PathKey, TarNotes } from '../tar/entry.ts'
+import type { PathKey, TarEntry, TarNotes } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
 import { type TocLayer, writeTocLayer } from './toc-image.ts'
 
@@ -47,6 +47,8 @@ export interface ConvertedLayer {
   prioritizedBytes: number
   /** Compressed bytes before the landmark: what a client fetches first. */
   hotZoneBytes: number
+  /** These files, in their order. */
+  firstFiles: TarEntry[]
   /** Paths that were to come first and are not in this layer. */
   missing: PathKey[]
   notes: TarNotes
@@ -119,6 +121,7 @@ async function writeLayer(
     prioritizedFiles: files.length,
     prioritizedBytes: files.reduce((sum, entry) => sum + entry.sizeBytes, 0),
     hotZoneBytes: blob.hotZoneBytes,
+    firstFiles: files,
     missing: ordering.missing,
     notes: layer.notes,
   }
@@ -155,6 +158,7 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
     prioritizedFiles: 0,
     prioritizedBytes: 0,
     hotZoneBytes: 0,
+    firstFiles: [],
     missing: [],
     notes: layer.notes,
   }

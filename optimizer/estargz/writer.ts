@@ -10,17 +10,11 @@ import { type Batch, batches } from './batches.ts'
 import type { BlobFormat, BlobOutput, BlobTable, ExternalToc } from './blob-format.ts'
 import type { Codec } from './codec.ts'
 import type { BatchBuffers, CompressedBatch, CompressionPool } from './compression-pool.ts'
+import { fillMembers, type LayerContent } from './fill.ts'
 import { landmark } from './gzip.ts'
 import { losslessEntries } from './lossless.ts'
-import { type Member, type PlannedEntry, planMembers, type Segment } from './members.ts'
+import { type Member, type PlannedEntry, planMembers } from './members.ts'
 import type { Ordering } from './prioritize.ts'
-
-/** The uncompressed layer. */
-export interface LayerContent {
-  uncompressedBytes: number
-  /** Fills all of `target` from `offset` on. */
-  readInto(target: Uint8Array, offset: number): Promise<void>
-}
 
 /** Where the blob goes; awaited, so a slow one slows everything. */
 export interface BlobSink {
@@ -143,14 +137,7 @@ class BlobWriting {
 
   /** The batch's uncompressed bytes, hashed on the way. */
   async #fill(batch: Batch, input: Buffer): Promise<void> {
-    let filled = 0
-    for (const segment of joinedSegments(batch.members)) {
-      const target = input.subarray(filled, filled + segment.bytes)
-      filled += segment.bytes
-      if (segment.sourceOffset !== undefined) await this.#layer.readInto(target, segment.sourceOffset)
-      else if (segment.data !== undefined) target.set(segment.data)
-      else target.fill(0)
-    }
+    const filled = await fillMembers(this.#layer, batch.members, input)
     this.#uncompressed.update(input.subarray(0, filled))
     let start = 0
     for (const member of batch.members) {
@@ -295,21 +282,4 @@ export function* plannedEntries(ordering: Ordering, { hasLandmark }: BlobFormat)
   for (const entry of ordering.prioritized) yield { entry, hot: true }
   if (hasLandmark) yield landmark(ordering.prioritized.length > 0)
   for (const entry of ordering.rest) yield { entry }
-}
-
-/** Ranges of the source that touch across members are read in one go. */
-function* joinedSegments(members: readonly Member[]): Generator<Segment> {
-  let joined: Segment | undefined
-  for (const member of members) {
-    for (const segment of member.segments) {
-      const end = joined?.sourceOffset === undefined ? undefined : joined.sourceOffset + joined.bytes
-      if (joined !== undefined && end !== undefined && end === segment.sourceOffset) {
-        joined = { bytes: joined.bytes + segment.bytes, sourceOffset: joined.sourceOffset as number }
-        continue
-      }
-      if (joined !== undefined) yield joined
-      joined = segment
-    }
-  }
-  if (joined !== undefined) yield joined
 }

@@ -5,8 +5,9 @@ import type { Log } from '../../shared/log.ts'
 import type { Digest } from '../image/digest.ts'
 import { formatPlatform, type Platform, platformMatches } from '../image/platform.ts'
 import { LayerIndex } from '../record/layer-index.ts'
-import type { PathKey, TarEntry } from '../tar/entry.ts'
-import { listedFiles, type PrefetchList } from './prefetch-list.ts'
+import { type WantedFile, WantedFiles } from '../record/wanted-files.ts'
+import type { TarEntry } from '../tar/entry.ts'
+import { type ListedFiles, listedFiles, type PrefetchList } from './prefetch-list.ts'
 import type { GivenRecord } from './record-file.ts'
 
 /** How many unknown lines are named. */
@@ -22,8 +23,10 @@ export interface GivenSources {
 }
 
 export interface GivenOrder {
-  /** For each layer of the manifest the paths to put first. */
-  paths: PathKey[][]
+  /** What to put first, across all layers in the order to fetch it; each once. */
+  wanted: WantedFile[]
+  /** What the list names and leaves out. */
+  excluded: WantedFile[]
   /** Lines of the list that name nothing of the image. */
   unknown: number
 }
@@ -53,22 +56,31 @@ function namesManifest(record: GivenRecord['record'], digest: Digest): boolean {
  * @throws {IncompleteRecordError}
  */
 export function requireFitRecords(images: readonly OrderedImage[], sources: GivenSources, log: Log): void {
-  for (const given of sources.records) {
-    const meant = images.filter((image) => recordsFor(image, sources).includes(given))
-    const fits = meant.some((image) => namesManifest(given.record, image.manifestDigest))
-    if (meant.length === 0 || !(fits || sources.recordAnyLayer)) throw otherImage(given, images)
-    const { header } = given.record
+  requireRecordsOf(images, sources)
+  for (const { file, record } of sources.records) {
+    const { header } = record
     if (header === null || header.complete) continue
-    const incomplete = `${given.file} is an incomplete record: ${header.incompleteReasons.join('; ')}`
+    const incomplete = `${file} is an incomplete record: ${header.incompleteReasons.join('; ')}`
     if (sources.onLoss === 'fail')
       throw new IncompleteRecordError(`${incomplete}: record again, or take it as it is with --on-loss warn`)
     log.warn(`${incomplete}; going on, as --on-loss warn says`)
   }
 }
 
-function otherImage(
+/** The same, of records that may lack something. @throws {PreconditionError} RECORD_OF_ANOTHER_IMAGE */
+export function requireRecordsOf(images: readonly OrderedImage[], sources: GivenSources): void {
+  for (const given of sources.records) {
+    const meant = images.filter((image) => recordsFor(image, sources).includes(given))
+    const fits = meant.some((image) => namesManifest(given.record, image.manifestDigest))
+    if (meant.length === 0 || !(fits || sources.recordAnyLayer)) throw otherImage(given, images)
+  }
+}
+
+/** @param what the images are to the command */
+export function otherImage(
   { file, platform, record }: GivenRecord,
-  images: readonly OrderedImage[],
+  images: readonly { manifestDigest: string; platform: Platform }[],
+  what = 'what is converted',
 ): PreconditionError {
   const of = [...new Set(record.entries.map(({ manifestDigest }) => manifestDigest))].join(', ') || 'no image'
   const wanted = images
@@ -77,7 +89,7 @@ function otherImage(
   const place = platform === null ? '' : ` for ${formatPlatform(platform)}`
   return new PreconditionError(
     'RECORD_OF_ANOTHER_IMAGE',
-    `${file} is a record of ${of}, it does not fit${place}: what is converted is ${wanted}; ` +
+    `${file} is a record of ${of}, it does not fit${place}: ${what} is ${wanted}; ` +
       'apply it by path alone with --record-any-layer',
   )
 }
@@ -91,38 +103,24 @@ export function givenOrder(
 ): GivenOrder | null {
   const records = recordsFor(image, sources)
   if (records.length === 0 && sources.list === null) return null
-  const paths = layers.map(() => new Set<PathKey>())
+  const wanted = new WantedFiles(layers.length)
   for (const { record } of records) {
-    for (const entry of record.entries) {
-      if (sources.recordAnyLayer) addEverywhere(entry.path, layers, paths)
-      else if (entry.manifestDigest === image.manifestDigest && entry.layerIndex !== null)
-        paths[entry.layerIndex]?.add(entry.path)
+    for (const { path, manifestDigest, layerIndex } of record.entries) {
+      if (sources.recordAnyLayer) for (const index of layers.keys()) wanted.add(index, path)
+      else if (manifestDigest === image.manifestDigest && layerIndex !== null) wanted.add(layerIndex, path)
     }
   }
-  const unknown = sources.list === null ? 0 : addListed(sources.list, layers, paths, log)
-  return { paths: paths.map((set) => [...set]), unknown }
+  const listed = sources.list === null ? null : listedIn(sources.list, layers, log)
+  for (const { layerIndex, path } of listed?.wanted ?? []) wanted.add(layerIndex, path)
+  return { wanted: wanted.all, excluded: listed?.excluded ?? [], unknown: listed?.unknown.length ?? 0 }
 }
 
-function addEverywhere(
-  path: PathKey,
-  layers: readonly { entries: TarEntry[] }[],
-  paths: readonly Set<PathKey>[],
-): void {
-  for (const index of layers.keys()) paths[index]?.add(path)
-}
-
-function addListed(
-  list: PrefetchList,
-  layers: readonly { entries: TarEntry[] }[],
-  paths: readonly Set<PathKey>[],
-  log: Log,
-): number {
+function listedIn(list: PrefetchList, layers: readonly { entries: TarEntry[] }[], log: Log): ListedFiles {
   const index = new LayerIndex(layers.map(({ entries }) => entries))
   const listed = listedFiles(list, index, layers.length)
-  for (const [layer, found] of listed.paths.entries()) for (const path of found) paths[layer]?.add(path)
   for (const { line, text } of listed.unknown.slice(0, UNKNOWN_NAMED_MAX))
     log.warn(`line ${line} of the prefetch list names nothing of the image: ${text}`)
   const rest = listed.unknown.length - UNKNOWN_NAMED_MAX
   if (rest > 0) log.warn(`and so do ${rest} more lines`)
-  return listed.unknown.length
+  return listed
 }

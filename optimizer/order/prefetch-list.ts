@@ -1,6 +1,7 @@
 /** A list by hand of what comes first: paths and globs, one a line. @see docs/prefetch-list.md */
 import picomatch from 'picomatch'
 import type { LayerIndex, Located } from '../record/layer-index.ts'
+import { type WantedFile, WantedFiles } from '../record/wanted-files.ts'
 import type { PathKey } from '../tar/entry.ts'
 import { cleanPath } from '../tar/path-key.ts'
 
@@ -19,8 +20,10 @@ export interface ListLine {
 }
 
 export interface ListedFiles {
-  /** For each layer of the manifest what to put first, in order. */
-  paths: PathKey[][]
+  /** What to put first, in order. */
+  wanted: WantedFile[]
+  /** What a line of the list leaves out, and another one names. */
+  excluded: WantedFile[]
   /** Lines that name nothing of the image. */
   unknown: ListLine[]
 }
@@ -31,7 +34,7 @@ export function parsePrefetchList(text: string): PrefetchList {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
     const isExclusion = line.startsWith('!')
-    const pattern = (isExclusion ? line.slice(1).trim() : line).replace(/^(?:\.?\/)+/, '')
+    const pattern = cleanPattern(isExclusion ? line.slice(1).trim() : line)
     // What is left without a pattern names nothing, and is told as such.
     if (isExclusion && pattern !== '') list.excluded.push(pattern)
     else list.wanted.push({ line: index + 1, text: pattern === '' ? line : pattern })
@@ -44,9 +47,10 @@ export function parsePrefetchList(text: string): PrefetchList {
  * over a glob of the same text, and takes the symbolic links along that lead to its file.
  */
 export function listedFiles(list: PrefetchList, index: LayerIndex, layerCount: number): ListedFiles {
-  const layers = Array.from({ length: layerCount }, () => new Set<PathKey>())
+  const wanted = new WantedFiles(layerCount)
+  const excluded: WantedFile[] = []
   const unknown: ListLine[] = []
-  const isExcluded = matcher(list.excluded)
+  const isExcluded = pathMatcher(list.excluded)
   let files: Located[] | undefined
   for (const item of list.wanted) {
     const plain = index.trace(pathOf(item.text))
@@ -54,10 +58,13 @@ export function listedFiles(list: PrefetchList, index: LayerIndex, layerCount: n
     if (plain.length === 0) files ??= sortedFiles(index)
     const found = plain.length > 0 ? plain : matching(item.text, files ?? [])
     if (found.length === 0) unknown.push(item)
-    for (const { layerIndex, entry } of found)
-      if (!isExcluded(textOf(entry.path))) layers[layerIndex]?.add(entry.path)
+    for (const { layerIndex, entry } of found) {
+      const { path } = entry
+      if (isExcluded(path)) excluded.push({ layerIndex, path })
+      else wanted.add(layerIndex, path)
+    }
   }
-  return { paths: layers.map((paths) => [...paths]), unknown }
+  return { wanted: wanted.all, excluded, unknown }
 }
 
 function sortedFiles(index: LayerIndex): Located[] {
@@ -67,14 +74,26 @@ function sortedFiles(index: LayerIndex): Located[] {
 }
 
 function matching(pattern: string, files: readonly Located[]): Located[] {
-  const matches = matcher([pattern])
-  return files.filter(({ entry }) => matches(textOf(entry.path)))
+  const matches = pathMatcher([pattern])
+  return files.filter(({ entry }) => matches(entry.path))
 }
 
 /** `*`, `?`, `[]` and `[!]` within one directory, `**` across; names that begin with a dot like any other. */
-function matcher(patterns: string[]): (path: string) => boolean {
+export function pathMatcher(patterns: readonly string[]): (path: PathKey) => boolean {
   if (patterns.length === 0) return () => false
-  return picomatch(patterns, { dot: true, nonegate: true, noextglob: true, nobrace: false, posix: true })
+  const matches = picomatch([...patterns], {
+    dot: true,
+    nonegate: true,
+    noextglob: true,
+    nobrace: false,
+    posix: true,
+  })
+  return (path) => matches(textOf(path))
+}
+
+/** As it is written on a line or in an option: without `/` or `./` at its start. */
+export function cleanPattern(text: string): string {
+  return text.replace(/^(?:\.?\/)+/, '')
 }
 
 function pathOf(text: string): PathKey {

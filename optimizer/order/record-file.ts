@@ -1,5 +1,5 @@
 /** A record file of ours, or of the original: JSON lines {path, manifestDigest, layerIndex} without a header. */
-import { type AccessRecord, parseRecord, RecordError } from '../../shared/record.ts'
+import { type AccessRecord, parseRecord, type RecordEntry, RecordError } from '../../shared/record.ts'
 import type { Platform } from '../image/platform.ts'
 import type { PathKey } from '../tar/entry.ts'
 import { cleanPath } from '../tar/path-key.ts'
@@ -17,19 +17,36 @@ export interface ReadRecord {
   /** null in the original's form, which has no header. */
   header: AccessRecord['header'] | null
   /** In order of first access. */
-  entries: readonly { path: PathKey; manifestDigest: string | null; layerIndex: number | null }[]
+  entries: readonly ReadEntry[]
+}
+
+export interface ReadEntry {
+  path: PathKey
+  manifestDigest: string | null
+  layerIndex: number | null
+  /** In the file, from 1. */
+  line: number
+  /** The whole line; null in the original's form, which says no more. */
+  entry: RecordEntry | null
 }
 
 /** @throws {RecordError} naming the line */
 export function readRecord(text: string): ReadRecord {
   if (!hasHeader(text)) return { header: null, entries: parsePlainLines(text) }
-  const { header, entries } = parseRecord(text)
+  const lines = text.split('\n').flatMap((line, index) => (index > 0 && line !== '' ? [index + 1] : []))
+  return asRead(parseRecord(text), lines)
+}
+
+/** @param lines of each entry in its file; as it is written when absent */
+export function asRead({ header, entries }: AccessRecord, lines?: readonly number[]): ReadRecord {
   return {
     header,
-    entries: entries.map(({ path, manifestDigest, layerIndex }) => ({
-      path: path.toString('latin1'),
-      manifestDigest,
-      layerIndex,
+    entries: entries.map((entry, index) => ({
+      path: entry.path.toString('latin1'),
+      manifestDigest: entry.manifestDigest,
+      layerIndex: entry.layerIndex,
+      line: lines?.[index] ?? index + 2,
+      entry,
     })),
   }
 }
@@ -58,6 +75,8 @@ function parsePlainLines(text: string): ReadRecord['entries'] {
       manifestDigest: manifestDigest ?? null,
       // As Go writes it: an index of 0 may be left out.
       layerIndex: (layerIndex as number | undefined) ?? 0,
+      line: index + 1,
+      entry: null,
     }
   })
 }

@@ -5,16 +5,19 @@
  */
 import type { PathKey, TarEntry } from '../tar/entry.ts'
 
+/** What is asked of an entry, of a tar or a table of contents. */
+export type IndexedEntry = Pick<TarEntry, 'path' | 'type' | 'linkName'>
+
 /** A file's entry and the layer it is in (position in the manifest, 0 = lowest). */
-export interface Located {
+export interface Located<Entry extends IndexedEntry = TarEntry> {
   layerIndex: number
-  entry: TarEntry
+  entry: Entry
 }
 
-interface Node {
-  children: Map<string, Node>
+interface Node<Entry extends IndexedEntry> {
+  children: Map<string, Node<Entry>>
   /** null: a directory that no layer names, only its content. */
-  located: Located | null
+  located: Located<Entry> | null
 }
 
 const WHITEOUT_PREFIX = '.wh.'
@@ -24,13 +27,13 @@ const AUFS_PREFIX = '.wh..wh.'
 /** As the kernel's own limit on symbolic links in one path (ELOOP). */
 const LINKS_MAX = 40
 
-export class LayerIndex {
-  readonly #root: Node = { children: new Map(), located: null }
+export class LayerIndex<Entry extends IndexedEntry = TarEntry> {
+  readonly #root: Node<Entry> = { children: new Map(), located: null }
   /** Paths through a lower layer's symbolic link, as a runtime that follows it unpacks them. */
-  readonly #aliases = new Map<PathKey, Located>()
+  readonly #aliases = new Map<PathKey, Located<Entry>>()
 
   /** @param layers entries of each layer, lowest first */
-  constructor(layers: readonly (readonly TarEntry[])[]) {
+  constructor(layers: readonly (readonly Entry[])[]) {
     for (const [layerIndex, entries] of layers.entries()) this.#apply(layerIndex, entries)
   }
 
@@ -38,7 +41,7 @@ export class LayerIndex {
    * @param path as the kernel names it, resolved, without leading slash
    * @returns undefined for what is in no layer (made at run time, a mount point, deleted by a layer)
    */
-  locate(path: PathKey): Located | undefined {
+  locate(path: PathKey): Located<Entry> | undefined {
     const node = this.#node(path)
     if (node !== undefined && node.located !== null && node.located.entry.type !== 'symlink')
       return node.located
@@ -46,7 +49,7 @@ export class LayerIndex {
   }
 
   /** Everything that a container sees and a layer names, directories and symbolic links included. */
-  *located(): Generator<Located> {
+  *located(): Generator<Located<Entry>> {
     const open = [this.#root]
     for (let node = open.pop(); node !== undefined; node = open.pop()) {
       if (node.located !== null) yield node.located
@@ -58,14 +61,14 @@ export class LayerIndex {
    * The way to a file as a person names it: the symbolic links that lead to it, and at the end the file.
    * @returns nothing where the path leads nowhere
    */
-  trace(path: PathKey): Located[] {
-    const links: Located[] = []
+  trace(path: PathKey): Located<Entry>[] {
+    const links: Located<Entry>[] = []
     const end = this.#resolve(path, (link) => links.push(link))
     const located = end === undefined ? undefined : this.locate(end)
     return located === undefined ? [] : [...links, located]
   }
 
-  #apply(layerIndex: number, entries: readonly TarEntry[]): void {
+  #apply(layerIndex: number, entries: readonly Entry[]): void {
     // A layer's whiteouts concern the layers below it, wherever they stand in its tar.
     for (const entry of entries) this.#applyWhiteout(entry)
     const lower = this.#aliasResolver(entries)
@@ -74,7 +77,7 @@ export class LayerIndex {
     }
   }
 
-  #applyWhiteout(entry: TarEntry): void {
+  #applyWhiteout(entry: Entry): void {
     const [parent, name] = splitPath(entry.path)
     if (name === OPAQUE_NAME) this.#node(parent)?.children.clear()
     else if (isWhiteout(entry) && !name.startsWith(AUFS_PREFIX)) {
@@ -82,7 +85,7 @@ export class LayerIndex {
     }
   }
 
-  #insert(located: Located, aliases: Map<PathKey, PathKey>): void {
+  #insert(located: Located<Entry>, aliases: Map<PathKey, PathKey>): void {
     const { entry } = located
     const [parent, name] = splitPath(entry.path)
     const resolvedParent = aliases.get(parent)
@@ -107,7 +110,7 @@ export class LayerIndex {
   }
 
   /** For each parent directory named by `entries` that runs through a symbolic link below: where that leads. */
-  #aliasResolver(entries: readonly TarEntry[]): Map<PathKey, PathKey> {
+  #aliasResolver(entries: readonly Entry[]): Map<PathKey, PathKey> {
     const own = new Set(entries.filter((entry) => entry.type === 'dir').map((entry) => entry.path))
     const resolved = new Map<PathKey, PathKey>()
     const seen = new Set<PathKey>()
@@ -122,7 +125,7 @@ export class LayerIndex {
   }
 
   /** `path` with every symbolic link followed, and told; undefined where they run in a circle. */
-  #resolve(path: PathKey, onLink: (link: Located) => void = () => {}): PathKey | undefined {
+  #resolve(path: PathKey, onLink: (link: Located<Entry>) => void = () => {}): PathKey | undefined {
     const done: string[] = []
     const rest = path === '' ? [] : path.split('/')
     for (let links = 0; rest.length > 0; ) {
@@ -146,8 +149,8 @@ export class LayerIndex {
     return done.join('/')
   }
 
-  #node(path: PathKey): Node | undefined {
-    let node: Node | undefined = this.#root
+  #node(path: PathKey): Node<Entry> | undefined {
+    let node: Node<Entry> | undefined = this.#root
     for (const part of path === '' ? [] : path.split('/')) {
       node = node?.children.get(part)
       if (node === undefined) return undefined
@@ -156,11 +159,11 @@ export class LayerIndex {
   }
 }
 
-function isDirectory(node: Node): boolean {
+function isDirectory(node: Node<IndexedEntry>): boolean {
   return node.located === null || node.located.entry.type === 'dir'
 }
 
-function isWhiteout(entry: TarEntry): boolean {
+function isWhiteout(entry: IndexedEntry): boolean {
   return splitPath(entry.path)[1].startsWith(WHITEOUT_PREFIX)
 }
 

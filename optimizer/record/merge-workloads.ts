@@ -65,18 +65,19 @@ function mergedEntries(records: readonly NamedRecord[]): RecordEntry[] {
   return [...merged.values()]
 }
 
-function fileOf({ layerIndex, path }: RecordEntry): string {
+/** The same for all lines about one file. */
+export function fileOf({ layerIndex, path }: RecordEntry): string {
   return `${layerIndex} ${path.toString('latin1')}`
 }
 
 const KIND_ORDER: readonly RecordedKind[] = ['open', 'exec', 'read', 'copy-up']
 
-function allKinds(left: readonly RecordedKind[], right: readonly RecordedKind[]): RecordedKind[] {
+export function allKinds(left: readonly RecordedKind[], right: readonly RecordedKind[]): RecordedKind[] {
   return KIND_ORDER.filter((kind) => left.includes(kind) || right.includes(kind))
 }
 
 /** null where one of them is not known. */
-function sumOfCounters(left: RecordCounters, right: RecordCounters): RecordCounters {
+export function sumOfCounters(left: RecordCounters, right: RecordCounters): RecordCounters {
   const names = Object.keys(left) as (keyof RecordCounters)[]
   const sums = names.map((name) => {
     const [one, other] = [left[name], right[name]]

@@ -1,19 +1,19 @@
 import type { RecordEntry } from '../../shared/record.ts'
-import type { PathKey } from '../tar/entry.ts'
+import { type WantedFile, WantedFiles } from './wanted-files.ts'
 
 /**
- * A record as what conversion needs: for each layer of the manifest the paths to put first, in record order.
+ * A record as what conversion needs: the files to put first, in record order, each in the layer of the manifest that it is in.
  * Keyed by position, never by digest: two equal layers may be read differently.
  */
 export function prioritizedFiles(
   entries: readonly RecordEntry[],
   manifestDigest: string,
   layerCount: number,
-): PathKey[][] {
-  const layers = Array.from({ length: layerCount }, () => new Set<PathKey>())
+): WantedFile[] {
+  const wanted = new WantedFiles(layerCount)
   for (const entry of entries) {
     if (entry.manifestDigest !== manifestDigest || entry.layerIndex === null) continue
-    layers[entry.layerIndex]?.add(entry.path.toString('latin1'))
+    wanted.add(entry.layerIndex, entry.path.toString('latin1'))
   }
-  return layers.map((paths) => [...paths])
+  return wanted.all
 }

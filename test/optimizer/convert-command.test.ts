@@ -114,6 +114,8 @@ describe('optimizer convert', () => {
       recordsIn: [path('record')],
       missingPaths: 0,
       unknownLines: 0,
+      budgetBytes: null,
+      leftOut: [],
     })
     const { images, content } = await readTarget('one')
     const layers = images[0]?.manifest.layers ?? []

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { listedFiles, parsePrefetchList } from '../../optimizer/order/prefetch-list.ts'
 import { LayerIndex } from '../../optimizer/record/layer-index.ts'
+import { pathsByLayer } from '../../optimizer/record/wanted-files.ts'
 import { dir, file, symlink, tarOf } from '../helpers/tar-language.ts'
 import { indexTar } from '../helpers/tar-layer.ts'
 
@@ -25,7 +26,7 @@ const LAYERS = [
 ]
 const index = new LayerIndex(LAYERS.map((tar) => indexTar(tar).entries))
 const listed = (...lines: string[]) => listedFiles(parsePrefetchList(lines.join('\n')), index, LAYERS.length)
-const paths = (...lines: string[]) => listed(...lines).paths
+const paths = (...lines: string[]) => pathsByLayer(listed(...lines).wanted, LAYERS.length)
 
 describe('A prefetch list', () => {
   it('names paths in their order, each in the layer that provides it', () => {
@@ -84,6 +85,7 @@ describe('A prefetch list', () => {
 
   it('has names that begin as comments and exclusions do behind a backslash', () => {
     const odd = new LayerIndex([indexTar(tarOf([file('!odd'), file('#odd')])).entries])
-    assert.deepEqual(listedFiles(parsePrefetchList('\\#odd\n\\!odd'), odd, 1).paths, [['#odd', '!odd']])
+    const { wanted } = listedFiles(parsePrefetchList('\\#odd\n\\!odd'), odd, 1)
+    assert.deepEqual(pathsByLayer(wanted, 1), [['#odd', '!odd']])
   })
 })

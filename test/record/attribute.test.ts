@@ -6,6 +6,7 @@ import type { Manifest } from '../../optimizer/image/manifest.ts'
 import { attribute } from '../../optimizer/record/attribute.ts'
 import { LayerIndex } from '../../optimizer/record/layer-index.ts'
 import { prioritizedFiles } from '../../optimizer/record/prioritized-files.ts'
+import { pathsByLayer } from '../../optimizer/record/wanted-files.ts'
 import { type Access, KIND, PHASE } from '../../shared/messages.ts'
 import { file, tarOf } from '../helpers/tar-language.ts'
 import { indexTar } from '../helpers/tar-layer.ts'
@@ -121,21 +122,28 @@ describe('the files that go first', () => {
     access(Buffer.concat([Buffer.from('/'), NON_UTF8])),
   )
 
+  const layersOf = (...[entries, digest, count]: Parameters<typeof prioritizedFiles>) =>
+    pathsByLayer(prioritizedFiles(entries, digest, count), count)
+
   it('are those of the record by position of their layer, each once, in its order', () => {
-    assert.deepEqual(prioritizedFiles(entries, source.manifestDigest, 3), [
+    assert.deepEqual(layersOf(entries, source.manifestDigest, 3), [
       ['a', 'c'],
       ['d', NON_UTF8.toString('latin1')],
       [],
     ])
+    assert.deepEqual(
+      prioritizedFiles(entries, source.manifestDigest, 3).map(({ path }) => path),
+      ['d', 'a', 'c', NON_UTF8.toString('latin1')],
+    )
   })
 
   it('are none when the record is of another manifest or names no layer', () => {
-    assert.deepEqual(prioritizedFiles(entries, digestOf('another'), 2), [[], []])
+    assert.deepEqual(layersOf(entries, digestOf('another'), 2), [[], []])
     const nowhere = entries.map((entry) => ({ ...entry, layerIndex: null }))
-    assert.deepEqual(prioritizedFiles(nowhere, source.manifestDigest, 2), [[], []])
+    assert.deepEqual(layersOf(nowhere, source.manifestDigest, 2), [[], []])
   })
 
   it('are none of a layer that the manifest has not', () => {
-    assert.deepEqual(prioritizedFiles(entries, source.manifestDigest, 1), [['a', 'c']])
+    assert.deepEqual(layersOf(entries, source.manifestDigest, 1), [['a', 'c']])
   })
 })

@@ -1,0 +1,160 @@
+/** `optimizer plan`: what a conversion of an image by these records would put first. Nothing is run and nothing written. */
+import type { Console } from './console.ts'
+import { blobFormat, type ConversionOptions } from './convert/options.ts'
+import { CompressionPool } from './estargz/compression-pool.ts'
+import type { ImageLocation } from './image/location.ts'
+import { requireReadableLayer } from './image/manifest.ts'
+import { formatPlatform, type Platform } from './image/platform.ts'
+import { meantFor } from './image-order.ts'
+import { formatOf } from './inspect.ts'
+import { withOpenLayers } from './open-layers.ts'
+import { type ContainerdPlace, type OpenStores, withSource } from './open-stores.ts'
+import { type GivenSources, givenOrder, recordsFor, requireRecordsOf } from './order/given-order.ts'
+import { type AccessedLayer, addAccesses } from './plan/accesses.ts'
+import type { ImageAnalysis, LayerAnalysis, LeftOut } from './plan/analysis.ts'
+import { filesOfTar } from './plan/files-of-tar.ts'
+import { HotZones } from './plan/hot-zones.ts'
+import { type HotZoneLimits, limitOrder } from './plan/limits.ts'
+import { textOf } from './plan/paths.ts'
+import { sumsOf, totalOf } from './plan/sums.ts'
+import { warningsOf } from './plan/warnings.ts'
+import { pathsByLayer, type WantedFile } from './record/wanted-files.ts'
+import { requireSpoolSpace } from './spool-need.ts'
+import { Stages } from './stages.ts'
+import { requireBlobs } from './store/missing.ts'
+import { type ResolvedImage, resolveImages } from './store/resolve.ts'
+import type { ContentStore } from './store/store.ts'
+import type { PathKey } from './tar/entry.ts'
+import type { OpenedLayer } from './tar/layer.ts'
+import type { SpoolSpace } from './tar/spool-space.ts'
+
+export interface PlanRequest {
+  source: ImageLocation
+  containerd: ContainerdPlace
+  platform: Platform
+  given: GivenSources
+  limits: HotZoneLimits
+  /** As the conversion would have them. */
+  conversion: ConversionOptions
+  /** For the uncompressed layers; of this run alone. */
+  space: SpoolSpace
+}
+
+export interface PlanContext {
+  console: Console
+  signal: AbortSignal
+}
+
+/** @throws {CodedError} RECORD_OF_ANOTHER_IMAGE, and whatever is wrong with the image */
+export async function planImage(request: PlanRequest, context: PlanContext): Promise<ImageAnalysis> {
+  const { source, containerd, platform, given, space, conversion } = request
+  const stages = new Stages(context.console)
+  return await withSource(source, containerd, async (from) => {
+    const image = await stages.run('resolve', from.label, () => wholeImage(from, platform, space))
+    requireRecordsOf([meantFor(image)], given)
+    const { signal } = context
+    const opening = { content: from.content, image, space, signal, stages }
+    return await withOpenLayers(opening, async (layers) => {
+      const pool = new CompressionPool(conversion)
+      try {
+        return await stages.run('measure', `what comes first in ${layers.length} layers`, () =>
+          planIn(from, image, { ...request, layers, pool }, context),
+        )
+      } finally {
+        await pool.close()
+      }
+    })
+  })
+}
+
+async function wholeImage(
+  { images, content, name }: OpenStores,
+  platform: Platform,
+  space: SpoolSpace,
+): Promise<ResolvedImage> {
+  const resolved = await resolveImages(images, content, name, [platform])
+  await requireBlobs({ content, images }, resolved)
+  const image = resolved.images[0] as ResolvedImage
+  for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+  await requireSpoolSpace(content, [image], space)
+  return image
+}
+
+interface Planning extends Pick<PlanRequest, 'given' | 'limits' | 'conversion'> {
+  layers: readonly OpenedLayer[]
+  pool: CompressionPool
+}
+
+async function planIn(
+  { content }: Pick<OpenStores, 'content'>,
+  image: ResolvedImage,
+  { given, limits, conversion, layers, pool }: Planning,
+  { console: log, signal }: PlanContext,
+): Promise<ImageAnalysis> {
+  const format = blobFormat(conversion.format)
+  if (format === null) throw new Error('plain tars have no order to plan')
+  const meant = meantFor(image)
+  const order = givenOrder(meant, layers, given, log)
+  const zones = new HotZones({ layers, format, pool, signal })
+  const { wanted, leftOut } = await limitOrder(order?.wanted ?? [], layers, limits, () => zones)
+  const paths = pathsByLayer(wanted, layers.length)
+  const analysed: LayerAnalysis[] = []
+  for (const [index, layer] of layers.entries())
+    analysed.push(await planLayer(content, layer, index, paths[index] ?? [], zones))
+  const accesses = addAccesses(accessedLayers(analysed, layers), {
+    records: recordsFor(meant, given),
+    manifestDigests: given.recordAnyLayer ? null : [image.descriptor.digest],
+  })
+  for (const layer of analysed) layer.sums = sumsOf(layer.sums, layer.files)
+  const excluded = (order?.excluded ?? []).map((file) => leftOutBy(file, layers, 'excluded'))
+  const analysis = {
+    kind: 'planned' as const,
+    name: image.name,
+    digest: image.root.digest,
+    manifestDigest: image.descriptor.digest,
+    platform: formatPlatform(image.platform),
+    sourceManifestDigest: null,
+    records: accesses.records,
+    layers: analysed,
+    sums: totalOf(analysed.map(({ sums }) => sums)),
+    leftOut: [...leftOut, ...excluded, ...accesses.leftOut],
+  }
+  return { ...analysis, warnings: warningsOf(analysis) }
+}
+
+async function planLayer(
+  content: ContentStore,
+  { entries, descriptor }: OpenedLayer,
+  index: number,
+  paths: readonly PathKey[],
+  zones: HotZones,
+): Promise<LayerAnalysis> {
+  const zone = await zones.measure(index, paths)
+  const files = filesOfTar(entries, paths, zone)
+  return {
+    index,
+    digest: descriptor.digest,
+    format: await formatOf(content, descriptor),
+    landmark: null,
+    tocBytes: null,
+    contentEndBytes: null,
+    sums: sumsOf({ sizeBytes: descriptor.size, hotZoneBytes: zone.bytes }, files),
+    files,
+  }
+}
+
+function accessedLayers(analysed: readonly LayerAnalysis[], layers: readonly OpenedLayer[]): AccessedLayer[] {
+  return analysed.map(({ files }, index) => {
+    const paths = new Set(layers[index]?.entries.map(({ path }) => textOf(path)))
+    return { files, has: (path) => paths.has(path) }
+  })
+}
+
+function leftOutBy(
+  { path, layerIndex }: WantedFile,
+  layers: readonly OpenedLayer[],
+  reason: LeftOut['reason'],
+): LeftOut {
+  const entry = layers[layerIndex]?.entries.find((each) => each.path === path)
+  return { path: textOf(path), layerIndex, sizeBytes: entry?.sizeBytes ?? null, reason }
+}

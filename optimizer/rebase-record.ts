@@ -1,0 +1,182 @@
+/** `optimizer records rebase`: a record carried over to another image, and what has become of each of its files. */
+import { createHash } from 'node:crypto'
+import { PreconditionError } from '../shared/errors.ts'
+import type { AccessRecord, RecordEntry } from '../shared/record.ts'
+import type { Console } from './console.ts'
+import type { ImageLocation } from './image/location.ts'
+import { requireReadableLayer } from './image/manifest.ts'
+import { formatPlatform, type Platform, parsePlatform } from './image/platform.ts'
+import { indexLayers, withOpenLayers } from './open-layers.ts'
+import { type ContainerdPlace, type OpenStores, withSource } from './open-stores.ts'
+import { LayerIndex, type Located } from './record/layer-index.ts'
+import { type Rebased, rebaseRecord, type SameContent } from './record/rebase.ts'
+import { requireSpoolSpace } from './spool-need.ts'
+import { Stages } from './stages.ts'
+import { requireBlobs } from './store/missing.ts'
+import { type ResolvedImage, resolveImages } from './store/resolve.ts'
+import type { TarEntry } from './tar/entry.ts'
+import type { IndexedLayer, OpenedLayer } from './tar/layer.ts'
+import type { SpoolSpace } from './tar/spool-space.ts'
+
+export interface RebaseRequest {
+  /** Where the record was read from, for messages. */
+  file: string
+  record: AccessRecord
+  target: ImageLocation
+  /** Of the target. */
+  platform: Platform
+  /** The record's image, so that contents can be compared; null: they are not. */
+  from: ImageLocation | null
+  containerd: ContainerdPlace
+  space: SpoolSpace
+}
+
+export interface RebaseContext {
+  console: Console
+  signal: AbortSignal
+}
+
+/** @throws {PreconditionError} RECORD_WITHOUT_IMAGE, RECORD_OF_ANOTHER_IMAGE; whatever is wrong with an image */
+export async function rebaseTo(request: RebaseRequest, context: RebaseContext): Promise<Rebased> {
+  const { record, target, platform, from, file } = request
+  const recorded = record.header.image
+  if (recorded === null)
+    throw new PreconditionError(
+      'RECORD_WITHOUT_IMAGE',
+      `${file} is not of an image: there is nothing to carry it from`,
+    )
+  const recordedPlatform = parsePlatform(recorded.platform)
+  if (from === null)
+    return await withImage(request, target, platform, context, async (image, open) =>
+      rebaseOn(record, recordedPlatform, image, await open.indexed()),
+    )
+  const before = await withImage(request, from, recordedPlatform, context, async (image, open) => {
+    if (image.descriptor.digest !== recorded.manifestDigest)
+      throw new PreconditionError(
+        'RECORD_OF_ANOTHER_IMAGE',
+        `${file} is a record of ${recorded.manifestDigest}, the image of --from is ${image.descriptor.digest}`,
+      )
+    return await open.opened((layers) => digestsOfRecord(record, layers))
+  })
+  return await withImage(request, target, platform, context, (image, open) =>
+    open.opened(async (layers) => {
+      const found = rebaseOn(record, recordedPlatform, image, layers)
+      const after = await digestsOfRecord(found.record, layers)
+      const same: SameContent = (entry, located) => {
+        const digest = before.get(keyOf(entry))
+        return digest === undefined ? undefined : digest === after.get(locatedKey(located))
+      }
+      return rebaseOn(record, recordedPlatform, image, layers, same)
+    }),
+  )
+}
+
+function rebaseOn(
+  record: AccessRecord,
+  from: Platform,
+  image: ResolvedImage,
+  layers: readonly IndexedLayer[],
+  sameContent?: SameContent,
+): Rebased {
+  const target = {
+    image: {
+      reference: image.name,
+      manifestDigest: image.descriptor.digest,
+      platform: formatPlatform(image.platform),
+    },
+    layers: layers.map(({ descriptor, entries }) => ({ digest: descriptor.digest, entries })),
+    from,
+    to: image.platform,
+  }
+  return rebaseRecord(record, target, sameContent)
+}
+
+interface Opening {
+  /** What is in the layers. */
+  indexed(): Promise<IndexedLayer[]>
+  /** The same, with their bytes until `use` is done. */
+  opened<T>(use: (layers: OpenedLayer[]) => Promise<T>): Promise<T>
+}
+
+async function withImage<T>(
+  { containerd, space }: RebaseRequest,
+  location: ImageLocation,
+  platform: Platform,
+  { console: log, signal }: RebaseContext,
+  use: (image: ResolvedImage, open: Opening) => Promise<T>,
+): Promise<T> {
+  const stages = new Stages(log)
+  return await withSource(location, containerd, async (stores: OpenStores) => {
+    const { content, images, name, label } = stores
+    const image = await stages.run('resolve', label, async () => {
+      const resolved = await resolveImages(images, content, name, [platform])
+      await requireBlobs(stores, resolved)
+      return resolved.images[0] as ResolvedImage
+    })
+    for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
+    const opening = { content, image, signal, stages }
+    return await use(image, {
+      indexed: () => indexLayers(opening),
+      opened: async (body) => {
+        await requireSpoolSpace(content, [image], space)
+        return await withOpenLayers({ ...opening, space }, body)
+      },
+    })
+  })
+}
+
+function keyOf({ layerIndex, path }: RecordEntry): string {
+  return `${layerIndex} ${path.toString('latin1')}`
+}
+
+function locatedKey({ layerIndex, entry }: Located): string {
+  return `${layerIndex} ${entry.path}`
+}
+
+/** Of the contents of a record's files, in the image that it is of. */
+async function digestsOfRecord(
+  { entries }: AccessRecord,
+  layers: readonly OpenedLayer[],
+): Promise<Map<string, string>> {
+  const index = new LayerIndex(layers.map((layer) => layer.entries))
+  const digests = new Map<string, string>()
+  const wanted = new Map(entries.map((entry) => [keyOf(entry), entry]))
+  for (const [layerIndex, layer] of layers.entries()) {
+    await layer.ready?.()
+    try {
+      for (const [key, entry] of wanted) {
+        if (entry.layerIndex !== layerIndex) continue
+        const file = fileOf(layer, index.locate(entry.path.toString('latin1'))?.entry)
+        if (file !== undefined) digests.set(key, await contentDigest(layer, file))
+      }
+    } finally {
+      if (layer.ready !== undefined) await layer.close()
+    }
+  }
+  return digests
+}
+
+/** What a chain of hard links leads to. */
+function fileOf({ entries }: OpenedLayer, entry: TarEntry | undefined): TarEntry | undefined {
+  const seen = new Set<TarEntry>()
+  let file = entry
+  while (file?.type === 'hardlink' && !seen.has(file)) {
+    seen.add(file)
+    const { linkPath } = file
+    file = entries.find(({ path }) => path === linkPath)
+  }
+  return file?.type === 'reg' ? file : undefined
+}
+
+const PIECE_BYTES = 1024 * 1024
+
+/** Of what is stored, and of where the holes of a sparse file are. */
+async function contentDigest(
+  layer: OpenedLayer,
+  { payloadOffset, payloadBytes, sizeBytes, sparse }: TarEntry,
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([sizeBytes, sparse ?? null]))
+  for (let at = 0; at < payloadBytes; at += PIECE_BYTES)
+    hash.update(await layer.read(payloadOffset + at, Math.min(PIECE_BYTES, payloadBytes - at)))
+  return hash.digest('hex')
+}

@@ -1,0 +1,52 @@
+/** The difference of two records as a few lines for a person. */
+import { CodedError, EXIT } from '../../shared/errors.ts'
+import { printable } from '../../shared/text.ts'
+import type { DiffedFile, RecordsDiff } from './diff-records.ts'
+
+/** Files that are named; `--json` has all. */
+const NAMED_MAX = 20
+
+export function formatRecordsDiff(diff: RecordsDiff, first: string, second: string): string {
+  const { sameImage, onlyFirst, onlySecond, both, order } = diff
+  return [
+    ...(sameImage ? [] : ['they are of different images: files are compared by path alone']),
+    `in both: ${both} files${order.same ? ', in the same order' : `, ${share(order.agreement)} of their pairs in the same order`}`,
+    ...(order.firstDifference === null
+      ? []
+      : [
+          `  file ${order.firstDifference.position + 1} of them: ${printable(order.firstDifference.first)} and ${printable(order.firstDifference.second)}`,
+        ]),
+    ...onlyLines(first, onlyFirst),
+    ...onlyLines(second, onlySecond),
+    '',
+  ].join('\n')
+}
+
+function share(agreement: number): string {
+  return `${(Math.floor(agreement * 1000) / 10).toFixed(1)} %`
+}
+
+function onlyLines(name: string, files: readonly DiffedFile[]): string[] {
+  if (files.length === 0) return []
+  const rest = files.length - NAMED_MAX
+  return [
+    `only in ${printable(name)}: ${files.length} files`,
+    ...files.slice(0, NAMED_MAX).map(({ path }) => `  ${printable(path)}`),
+    ...(rest > 0 ? [`  and ${rest} more`] : []),
+  ]
+}
+
+export function recordsDifferError(
+  { onlyFirst, onlySecond, order }: RecordsDiff,
+  first: string,
+  second: string,
+): CodedError {
+  const parts = [
+    ...(onlyFirst.length > 0 ? [`${onlyFirst.length} files are in ${first} alone`] : []),
+    ...(onlySecond.length > 0 ? [`${onlySecond.length} files are in ${second} alone`] : []),
+    ...(order.same ? [] : ['the order is another one']),
+  ]
+  return new CodedError('RECORDS_DIFFER', `the records differ: ${parts.join(', ')}`, {
+    exitCode: EXIT.verification,
+  })
+}
