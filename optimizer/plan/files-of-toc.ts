@@ -21,7 +21,7 @@ export function filesOfToc(found: LayerToc, isRead: (path: string) => boolean): 
   const places = placesByName(found)
   const shares = compressedShares([...places.values()].flat())
   const links = linksOf(entries)
-  const isHot = hotIn(found, isRead)
+  const isHot = hotIn(found, (path) => [path, ...(links.get(path) ?? [])].some(isRead))
   const files = entries.flatMap((entry, index): FileAnalysis[] => {
     const path = cleanText(entry.name)
     if (entry.type !== 'reg' || isFormatEntry(path)) return []

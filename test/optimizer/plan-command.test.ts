@@ -1,0 +1,395 @@
+/** `optimizer plan`, `explain` and `records` on a layout: neither root nor a daemon, nothing is run. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { runCommandLine } from '../../optimizer/command-line.ts'
+import { Console } from '../../optimizer/console.ts'
+import { hostPlatform } from '../../optimizer/image/platform.ts'
+import type { AnalysisDocument } from '../../optimizer/plan/document.ts'
+import type { PathExplanation } from '../../optimizer/plan/explain-path.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
+import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { resolveImage } from '../../optimizer/store/resolve.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { formatRecord, parseRecord, type RecordEntry } from '../../shared/record.ts'
+import { putPlatforms } from '../helpers/platform-image.ts'
+import { recordEntry, sampleRecord } from '../helpers/sample-record.ts'
+import { dir, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
+
+const words = (count: number) => Array.from({ length: count }, (_, index) => `word ${index * 7919}`).join(' ')
+const BASE = [
+  dir('bin/'),
+  file('bin/sh', words(3000)),
+  link('bin/ash', 'bin/sh'),
+  symlink('sbin', 'bin'),
+  file('bin/unused', words(500)),
+  file('motd', 'old'),
+]
+const APP = [
+  dir('app/'),
+  file('app/main', words(9000)),
+  file('app/data', 'd'.repeat(5000)),
+  file('app/opened', words(400)),
+  file('app/cold', words(700)),
+  file('motd', 'new'),
+]
+
+let folder: string
+let manifestDigest: string
+const path = (name: string) => join(folder, name)
+
+/** In this process: what the command returns, and what it tells. */
+async function run(...args: string[]): Promise<{ stdout: string; stderr: string; failure: unknown }> {
+  let stderr = ''
+  const console = new Console('info', { stream: { write: (text) => (stderr += text) }, env: {} })
+  const context = {
+    console,
+    signal: new AbortController().signal,
+    nextInterrupt: () => new Promise<void>(() => {}),
+  }
+  let done: { stdout: string; failure: unknown } = { stdout: '', failure: null }
+  await runCommandLine(args, async (command, argv) => {
+    const result = await command.run(argv, context)
+    done =
+      typeof result === 'string'
+        ? { stdout: result, failure: null }
+        : { stdout: result.output, failure: result.failure }
+  })
+  return { ...done, stderr }
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  return JSON.parse((await run(...args, '--json')).stdout)
+}
+
+const ONE = ['--workers', '1']
+const plan = (...options: string[]) =>
+  json<AnalysisDocument>('plan', `oci:${path('source')}:all`, ...ONE, ...options)
+const explain = (tag: string, ...options: string[]) =>
+  json<AnalysisDocument>('explain', `oci:${path('target')}:${tag}`, ...options)
+const convert = (tag: string, ...options: string[]) =>
+  json<ConversionResult>('convert', `oci:${path('source')}:all`, `oci:${path('target')}:${tag}`, ...options)
+const convertSoon = (tag: string, ...options: string[]) => convert(tag, ...ONE, ...options)
+
+const entry = (name: string, layerIndex: number, change: Partial<RecordEntry> = {}) =>
+  recordEntry(name, {
+    layerIndex,
+    manifestDigest,
+    kinds: ['open', 'read'],
+    command: Buffer.from('sh'),
+    ...change,
+  })
+
+function writeRecord(
+  name: string,
+  entries: RecordEntry[],
+  change: Parameters<typeof sampleRecord>[1] = {},
+): string {
+  const image = { reference: 'all', manifestDigest, platform: 'linux/amd64' }
+  writeFileSync(path(name), formatRecord(sampleRecord(entries, { image, reads: true, ...change })))
+  return path(name)
+}
+
+const hotPaths = ({ layers }: AnalysisDocument) =>
+  layers.map(({ files }) => files.filter(({ hot }) => hot).map((hot) => hot.path))
+
+let record: string
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'plan-'))
+  const layout = await OciLayout.openForWriting(path('source'))
+  await putPlatforms(layout, 'all', [{ platform: hostPlatform(), layers: [tarOf(BASE), tarOf(APP)] }])
+  const image = await resolveImage(layout.images, layout.content, 'all', hostPlatform())
+  manifestDigest = image.descriptor.digest
+  await layout.close()
+  record = writeRecord('record.jsonl', [
+    entry('bin/ash', 0, { kinds: ['exec'], firstAccessMicroseconds: 1500 }),
+    entry('app/main', 1),
+    entry('app/opened', 1, { kinds: ['open'] }),
+    entry('app/no-such', 1),
+    entry('motd', 1),
+    entry('elsewhere', 0, { manifestDigest: `sha256:${'f'.repeat(64)}` }),
+  ])
+})
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('optimizer plan', () => {
+  for (const format of [[], ['--zstdchunked'], ['--zstdchunked', '--zstdchunked-dialect', 'containers']])
+    it(`tells what a conversion does, to the byte (${format.join(' ') || 'eStargz'})`, async () => {
+      const planned = await plan('--record-in', record, ...format)
+      const result = await convertSoon('same', '--record-in', record, ...format)
+      assert.deepEqual(
+        planned.layers.map(({ sums }) => [sums.hotFiles, sums.hotContentBytes, sums.hotZoneBytes]),
+        result.layers.map((layer) => [layer.prioritizedFiles, layer.prioritizedBytes, layer.hotZoneBytes]),
+      )
+      const finished = await explain('same', '--record-in', record)
+      assert.deepEqual(hotPaths(finished), hotPaths(planned))
+      const places = (document: AnalysisDocument) =>
+        document.layers.flatMap(({ files }) =>
+          files
+            .filter(({ hot }) => hot)
+            .map(({ path, chunks }) => [path, chunks?.map(({ offset }) => offset)]),
+        )
+      assert.deepEqual(places(finished), places(planned))
+    })
+
+  it('has the record’s evidence beside the files, and what is left out with the reason', async () => {
+    const { kind, layers, leftOut, warnings, sums, records } = await plan('--record-in', record)
+    assert.deepEqual(hotPaths({ layers } as AnalysisDocument), [
+      ['bin/sh'],
+      ['app/main', 'app/opened', 'motd'],
+    ])
+    const [sh] = layers[0]?.files ?? []
+    assert.deepEqual(sh?.links, ['bin/ash'])
+    assert.deepEqual(
+      [
+        sh?.access?.line,
+        sh?.access?.rank,
+        sh?.access?.evidence,
+        sh?.access?.process,
+        sh?.access?.firstAccessMicroseconds,
+      ],
+      [2, 0, 'used', 'sh', 1500],
+    )
+    assert.deepEqual(
+      layers[1]?.files.map(({ access }) => access?.evidence),
+      ['used', 'opened', 'used'],
+    )
+    assert.deepEqual(
+      leftOut.map(({ path, reason }) => [path, reason]),
+      [
+        ['app/no-such', 'absent'],
+        ['elsewhere', 'other-image'],
+      ],
+    )
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      ['OPENED_NOT_READ'],
+    )
+    assert.deepEqual([kind, sums.readFiles, sums.hitFiles, records[0]?.files], ['planned', 4, 4, 4])
+  })
+
+  it('is a table for people, with the largest files and folders, and warns of a record that lacks something', async () => {
+    const lossy = writeRecord('lossy', [entry('app/main', 1)], {
+      complete: false,
+      incompleteReasons: ['2 overflows'],
+    })
+    const { stdout } = await run('plan', `oci:${path('source')}:all`, '--record-in', lossy)
+    assert.match(stdout, /^layer +format +size +files +files first .*\n0 +gzip .*\n1 +gzip .*\nall /m)
+    assert.match(stdout, /largest files that come first:\n +\S+ KiB {2}app\/main \(layer 1\)/)
+    assert.match(stdout, /folders that hold most of it:\n +\S+ KiB {2}\/app \(1 files\)/)
+    assert.match(stdout, /warning: .*lossy is known to miss accesses \(2 overflows\).* \[RECORD_INCOMPLETE\]/)
+  })
+
+  it('takes a list, with what it leaves out', async () => {
+    writeFileSync(path('list'), '/sbin/ash\napp/*\n!app/cold\n')
+    const planned = await plan('--prefetch-list', path('list'))
+    assert.deepEqual(hotPaths(planned), [['bin/sh'], ['app/data', 'app/main', 'app/opened']])
+    assert.deepEqual(
+      planned.leftOut.map(({ path, reason }) => [path, reason]),
+      [['app/cold', 'excluded']],
+    )
+  })
+
+  it('wants a record or a list, of this image', async () => {
+    await assert.rejects(run('plan', `oci:${path('source')}:all`), { code: 'ARGUMENT_INVALID' })
+    const other = writeRecord('other', [entry('a', 0, { manifestDigest: `sha256:${'f'.repeat(64)}` })])
+    await assert.rejects(plan('--record-in', other), { code: 'RECORD_OF_ANOTHER_IMAGE' })
+    assert.equal((await plan('--record-in', other, '--record-any-layer')).leftOut[0]?.reason, 'absent')
+  })
+})
+
+describe('--prefetch-budget and --exclude', () => {
+  it('cut a plan and a conversion alike, whose bytes are the same with any number of threads', async () => {
+    const whole = await plan('--record-in', record)
+    const options = ['--record-in', record, '--exclude', 'app/opened']
+    const budget = [...options, '--prefetch-budget', String(whole.sums.hotZoneBytes - 2000)]
+    const planned = await plan(...budget)
+    const result = await convertSoon('cut', ...budget)
+    const again = await convert('cut2', ...budget, '--workers', '3')
+    assert.equal(result.target.digest, again.target.digest)
+    const [platform] = result.platforms
+    assert.deepEqual(
+      platform?.order.leftOut,
+      planned.leftOut.filter(({ reason }) => reason === 'budget' || reason === 'excluded'),
+    )
+    assert.ok(planned.leftOut.some(({ path, reason }) => path === 'app/main' && reason === 'budget'))
+    assert.ok(planned.leftOut.some(({ path, reason }) => path === 'app/opened' && reason === 'excluded'))
+    assert.ok((platform?.plan.hotZoneBytes ?? 0) <= (platform?.order.budgetBytes ?? 0))
+    assert.equal(platform?.plan.hotZoneBytes, planned.sums.hotZoneBytes)
+    assert.deepEqual(
+      platform?.plan.warnings.map(({ code }) => code),
+      ['BUDGET_CUT'],
+    )
+  })
+
+  it('are sizes, or times on a link', async () => {
+    const budgetOf = async (text: string) =>
+      (await convertSoon('b', '--record-in', record, '--prefetch-budget', text)).platforms[0]?.order
+        .budgetBytes
+    assert.equal(await budgetOf('1.5MiB'), 1_572_864)
+    assert.equal(await budgetOf('5s@100Mbit'), 62_500_000)
+    for (const text of ['0', '5s', '5@3', '5s@3MB', 'x@1Mbit'])
+      await assert.rejects(budgetOf(text), { code: 'OPTION_INVALID' }, text)
+    await assert.rejects(convertSoon('b', '--no-optimize', '--exclude', '*'), { code: 'OPTIONS_CONTRADICT' })
+  })
+
+  it('are named in what a conversion tells at its end', async () => {
+    const source = `oci:${path('source')}:all`
+    const options = ['--record-in', record, '--exclude', 'motd']
+    const { stderr } = await run('convert', source, `oci:${path('target')}:told`, ...options)
+    assert.match(stderr, /^excluded: 1 files, 3 B: motd$/m)
+    assert.match(
+      stderr,
+      /^a client fetches .* ahead \(.* %\); most of it in \/app .*; the largest file is app\/main, /m,
+    )
+    assert.match(stderr, /^warning: 1 files of .* \[OPENED_NOT_READ\]$/m)
+  })
+})
+
+describe('optimizer explain', () => {
+  it('tells where a file is, and the line that put it there', async () => {
+    await convertSoon('paths', '--record-in', record, '--estargz-chunk-size', '16384')
+    const target = `oci:${path('target')}:paths`
+    const where = await json<PathExplanation>('explain', target, '--path', '/sbin/ash', '--record-in', record)
+    assert.deepEqual(where.links, [{ path: 'sbin', target: 'bin', layerIndex: 0 }])
+    assert.deepEqual(
+      [
+        where.found?.path,
+        where.found?.type,
+        where.found?.file?.path,
+        where.found?.hotPosition,
+        where.found?.layerIndex,
+      ],
+      ['bin/ash', 'hardlink', 'bin/sh', 1, 0],
+    )
+    const { stdout } = await run('explain', target, '--path', 'sbin/ash', '--record-in', record)
+    assert.match(
+      stdout,
+      /\/sbin is a link to bin \(layer 0\)\n\/bin\/ash is a hard link of layer 0 .* 3 chunks\n/,
+    )
+    assert.match(stdout, /bytes 0 to 16384: at \d+ of the blob, \d+ bytes\n/)
+    assert.match(
+      stdout,
+      /it comes first: file 1 of 1 in the layer's hot zone\nline 2 of .*record\.jsonl: exec by sh 0\.002 s/,
+    )
+  })
+
+  it('tells what is hidden, cold, or nowhere', async () => {
+    const of = (name: string) =>
+      json<PathExplanation>('explain', `oci:${path('target')}:paths`, '--path', name)
+    const motd = await of('motd')
+    assert.deepEqual([motd.found?.layerIndex, motd.hiddenLayers], [1, [0]])
+    assert.equal((await of('app/cold')).found?.hotPosition, null)
+    assert.equal((await of('no/such')).found, null)
+    assert.equal((await of('app')).found?.file, null)
+  })
+
+  it('reads tables of contents that are in another image', async () => {
+    await convertSoon('apart', '--record-in', record, '--estargz-external-toc')
+    const inside = await explain('paths')
+    const apart = await explain('apart')
+    assert.deepEqual(hotPaths(apart), hotPaths(inside))
+    assert.ok(apart.layers.every(({ tocBytes, sums }) => (tocBytes ?? 0) > 0 && sums.sizeBytes > 0))
+  })
+
+  it('says that an image is not optimized', async () => {
+    const { stdout } = await run('explain', `oci:${path('source')}:all`)
+    assert.match(stdout, /no layer has a table of contents: the image is not optimized.* \[NOT_OPTIMIZED\]/)
+    await convertSoon('plain', '--no-optimize')
+    assert.deepEqual(
+      (await explain('plain')).warnings.map(({ code }) => code),
+      ['NOT_OPTIMIZED'],
+    )
+  })
+
+  it('takes a record of the image that it was made from, and no other', async () => {
+    const { sums, sourceManifestDigest } = await explain('paths', '--record-in', record)
+    assert.equal(sourceManifestDigest, manifestDigest)
+    assert.deepEqual([sums.readFiles, sums.hitFiles], [4, 4])
+    await assert.rejects(explain('paths', '--record-in', path('other')), { code: 'RECORD_OF_ANOTHER_IMAGE' })
+  })
+})
+
+describe('optimizer records', () => {
+  it('merges into a file that a conversion takes', async () => {
+    const second = writeRecord('second', [entry('app/cold', 1), entry('app/main', 1)])
+    const out = path('merged')
+    const options = ['--quorum', '2', '--record-out', out]
+    const { stdout, stderr } = await run('records', 'merge', record, second, ...options)
+    assert.deepEqual([stdout, stderr], ['', '1 of 7 files, of 2 records\n'])
+    assert.deepEqual(hotPaths(await plan('--record-in', out)), [[], ['app/main']])
+    const printed = parseRecord(
+      (await run('records', 'merge', record, second, '--weights', '2,1', '--quorum', '60%')).stdout,
+    )
+    assert.equal(printed.entries.length, 6)
+    const { sources } = await json<{ sources: { weight: number }[] }>('records', 'merge', record, second)
+    assert.deepEqual(
+      sources.map(({ weight }) => weight),
+      [1, 1],
+    )
+  })
+
+  it('compares, with exit code 6 where something differs', async () => {
+    const same = await run('records', 'diff', record, record)
+    assert.deepEqual([same.failure, same.stdout], [null, 'in both: 6 files, in the same order\n'])
+    const { failure, stdout } = await run('records', 'diff', record, path('second'))
+    assert.ok(failure instanceof CodedError && failure.exitCode === 6, `${failure}`)
+    assert.match(stdout, /only in .*record\.jsonl: 5 files\n {2}bin\/ash\n/)
+  })
+
+  it('carries a record over to a rebuilt image, contents compared', async () => {
+    const layout = await OciLayout.openForWriting(path('source'))
+    const rebuilt = APP.map((item) =>
+      item.name.toString() === 'app/main' ? file('app/main', words(9001)) : item,
+    )
+    await putPlatforms(layout, 'rebuilt', [
+      { platform: hostPlatform(), layers: [tarOf(BASE), tarOf(rebuilt)] },
+    ])
+    await layout.close()
+    const whole = writeRecord('whole', [
+      entry('bin/ash', 0),
+      entry('app/main', 1),
+      entry('motd', 1),
+      entry('gone', 1),
+    ])
+    const out = path('rebased')
+    const images = [`oci:${path('source')}:rebuilt`, '--from', `oci:${path('source')}:all`]
+    const { counts } = await json<{ counts: object }>(
+      'records',
+      'rebase',
+      whole,
+      ...images,
+      '--record-out',
+      out,
+    )
+    assert.deepEqual(counts, {
+      'same-layer': 0,
+      'same-content': 2,
+      'other-content': 1,
+      'same-size': 0,
+      'other-size': 0,
+      gone: 1,
+    })
+    const { header, entries } = parseRecord(readFileSync(out, 'utf8'))
+    assert.equal(header.rebasedFrom?.manifestDigest, manifestDigest)
+    assert.equal(entries.length, 3)
+    assert.notEqual(entries[0]?.manifestDigest, manifestDigest)
+    await assert.rejects(
+      run('records', 'rebase', whole, images[0] as string, '--from', images[0] as string),
+      {
+        code: 'RECORD_OF_ANOTHER_IMAGE',
+      },
+    )
+  })
+
+  it('says what an action has no use for, and what is missing', async () => {
+    await assert.rejects(run('records', 'diff', record, record, '--quorum', '1'), {
+      code: 'OPTIONS_CONTRADICT',
+    })
+    await assert.rejects(run('records', 'diff', record), { code: 'ARGUMENT_INVALID' })
+    await assert.rejects(run('records', 'merge', record, '--quorum', '2'), { code: 'OPTION_INVALID' })
+    await assert.rejects(run('records', 'merge', path('list')), { code: 'RECORD_MALFORMED' })
+  })
+})
