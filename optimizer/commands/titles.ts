@@ -22,6 +22,10 @@ export const TITLES = {
     describe:
       'Show what comes first in a finished image; --path tells where a file is, and which record line put it there',
   },
+  replay: {
+    usage: 'replay <source>',
+    describe: 'Run an optimized image again: what of its reads had come first, and what came first in vain',
+  },
   records: {
     usage: 'records <action> <subject..>',
     describe: 'Merge records, compare two, or carry one over to a rebuilt image or another architecture',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runCommandLine } from '../../optimizer/command-line.ts'
+import { hotZoneLimits } from '../../optimizer/commands/hot-zone-options.ts'
 import { Console } from '../../optimizer/console.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import type { AnalysisDocument } from '../../optimizer/plan/document.ts'
@@ -224,15 +225,14 @@ describe('--prefetch-budget and --exclude', () => {
     )
   })
 
-  it('are sizes, or times on a link', async () => {
-    const budgetOf = async (text: string) =>
-      (await convertSoon('b', '--record-in', record, '--prefetch-budget', text)).platforms[0]?.order
-        .budgetBytes
-    assert.equal(await budgetOf('1.5MiB'), 1_572_864)
-    assert.equal(await budgetOf('5s@100Mbit'), 62_500_000)
+  it('are sizes, or times on a link', () => {
+    const budgetOf = (text: string) => hotZoneLimits({ 'prefetch-budget': text }).budgetBytes
+    assert.equal(budgetOf('1.5MiB'), 1_572_864)
+    assert.equal(budgetOf('5s@100Mbit'), 62_500_000)
     for (const text of ['0', '5s', '5@3', '5s@3MB', 'x@1Mbit'])
-      await assert.rejects(budgetOf(text), { code: 'OPTION_INVALID' }, text)
-    await assert.rejects(convertSoon('b', '--no-optimize', '--exclude', '*'), { code: 'OPTIONS_CONTRADICT' })
+      assert.throws(() => budgetOf(text), { code: 'OPTION_INVALID' }, text)
+    assert.throws(() => hotZoneLimits({ 'no-optimize': true, exclude: '*' }), { code: 'OPTIONS_CONTRADICT' })
+    assert.deepEqual(hotZoneLimits({ exclude: ['/a/*', './b'] }).excluded, ['a/*', 'b'])
   })
 
   it('are named in what a conversion tells at its end', async () => {
