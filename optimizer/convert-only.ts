@@ -2,6 +2,7 @@
 import type { Console } from './console.ts'
 import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts'
 import type { ImageLocation } from './image/location.ts'
+import type { RegistryReference } from './image/reference.ts'
 import { meantFor, orderWithoutRun } from './image-order.ts'
 import {
   type ContainerdPlace,
@@ -12,6 +13,7 @@ import {
   withTarget,
 } from './open-stores.ts'
 import { type GivenSources, requireFitRecords } from './order/given-order.ts'
+import { requireRegistryRecords } from './registry-records.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { Stages } from './stages.ts'
 import type { PlatformSelection } from './store/resolve.ts'
@@ -24,6 +26,8 @@ export interface ConvertRequest {
   snapshotter: string
   platforms: PlatformSelection
   given: GivenSources
+  /** Where a record of each image is looked for besides; null: nowhere. */
+  recordsFrom: RegistryReference | null
   output: OutputOptions
 }
 
@@ -37,12 +41,15 @@ export async function convertOnly(
   request: ConvertRequest,
   context: ConvertContext,
 ): Promise<ConversionResult> {
-  const { source, target, containerd, snapshotter } = request
+  const { source, target, snapshotter } = request
+  const containerd = { ...request.containerd, signal: context.signal }
   const convert = (from: OpenStores, to: OpenStores) => convertIn(from, to, request, context)
   if (target.kind !== 'containerd')
-    return await withSource(source, containerd, (from) => withTarget(target, null, (to) => convert(from, to)))
+    return await withSource(source, containerd, (from) =>
+      withTarget(target, null, containerd, (to) => convert(from, to)),
+    )
   return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
-    withTarget(target, run, (to) =>
+    withTarget(target, run, containerd, (to) =>
       source.kind === 'containerd'
         ? convert(sourceBeside(to, run, source), to)
         : withSource(source, containerd, (from) => convert(from, to)),
@@ -53,12 +60,17 @@ export async function convertOnly(
 async function convertIn(
   from: OpenStores,
   to: OpenStores,
-  { platforms, given, output }: ConvertRequest,
+  { platforms, output, recordsFrom, containerd, ...request }: ConvertRequest,
   context: ConvertContext,
 ): Promise<ConversionResult> {
   const { console: log } = context
   const running = { ...context, stages: new Stages(log) }
   const resolved = await resolveWhole(from, platforms, output, running)
+  const place = { ...containerd, signal: context.signal }
+  const given =
+    recordsFrom === null
+      ? request.given
+      : await requireRegistryRecords(request.given, place, recordsFrom, resolved.images, log)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const conversion = await convertImages(
     {

@@ -1,8 +1,11 @@
 /** From where an image is said to be to the stores that hold it. */
 
+import { tmpdir } from 'node:os'
 import type { Log } from '../shared/log.ts'
 import { Containerd } from './containerd/client.ts'
-import { formatLocation, type ImageLocation, nameInStore } from './image/location.ts'
+import { formatLocation, type ImageLocation, nameInStore, type RegistryLocation } from './image/location.ts'
+import type { RegistryAccess } from './registry/access.ts'
+import { type RegistrySettings, usualSettings } from './registry/settings.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
 import { OciArchive } from './store/oci-archive.ts'
 import { type FileImages, OciLayout } from './store/oci-layout.ts'
@@ -16,6 +19,10 @@ export interface ContainerdPlace {
   namespace: string
   /** Read blobs from its files where these are on this machine. */
   directReads: boolean
+  /** How registries are reached; the usual ways where it is absent. */
+  registry?: RegistrySettings
+  /** Ends what is under way with a registry. */
+  signal?: AbortSignal
 }
 
 export interface OpenStores {
@@ -33,6 +40,7 @@ export async function withSource<T>(
   place: ContainerdPlace,
   body: (stores: OpenStores) => Promise<T>,
 ): Promise<T> {
+  if (location.kind === 'docker') return await usingRegistry(location, place, 'read', body)
   if (location.kind !== 'containerd') {
     const { path } = location
     const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForReading(path)
@@ -83,14 +91,50 @@ export async function withContainerdRun<T>(
 export async function withTarget<T>(
   location: ImageLocation,
   run: Run | null,
+  place: ContainerdPlace,
   body: (stores: OpenStores) => Promise<T>,
 ): Promise<T> {
+  if (location.kind === 'docker') return await usingRegistry(location, place, 'write', body)
   if (location.kind !== 'containerd') {
     const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForWriting(location.path)
     return await usingFiles(opened, location, body)
   }
   if (run === null) throw new Error('a target in containerd needs a run')
   return await body(containerdStores(run.containerd, location, run.id))
+}
+
+/** Shared by all that one place is opened for at the same time: connections, tokens. */
+const accesses = new Map<RegistrySettings, { access: RegistryAccess; users: number }>()
+
+/** What asks registries is loaded for them alone. */
+export async function withRegistryAccess<T>(
+  { registry = usualSettings(tmpdir()), signal }: Pick<ContainerdPlace, 'registry' | 'signal'>,
+  body: (access: RegistryAccess) => Promise<T>,
+): Promise<T> {
+  const { RegistryAccess } = await import('./registry/access.ts')
+  const shared = accesses.get(registry) ?? { access: new RegistryAccess(registry, signal), users: 0 }
+  accesses.set(registry, shared)
+  shared.users++
+  try {
+    return await body(shared.access)
+  } finally {
+    if (--shared.users === 0) {
+      accesses.delete(registry)
+      await shared.access.close()
+    }
+  }
+}
+
+async function usingRegistry<T>(
+  location: RegistryLocation,
+  place: ContainerdPlace,
+  action: 'read' | 'write',
+  body: (stores: OpenStores) => Promise<T>,
+): Promise<T> {
+  return await withRegistryAccess(place, async (access) => {
+    const { RegistryImages } = await import('./store/registry.ts')
+    return await usingFiles(new RegistryImages(access, location.reference, action), location, body)
+  })
 }
 
 async function usingFiles<T>(

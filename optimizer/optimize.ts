@@ -63,9 +63,10 @@ export async function optimize(
     request.given.records.length === 0
   )
     requireWorkloadPlatform(only)
-  const { containerd, snapshotter, target } = request
+  const { snapshotter, target } = request
+  const containerd = { ...request.containerd, signal: context.signal }
   return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
-    withTarget(target, run, (to) => optimizeIn(run, to, request, context)),
+    withTarget(target, run, containerd, (to) => optimizeIn(run, to, request, context)),
   )
 }
 

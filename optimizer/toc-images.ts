@@ -6,6 +6,7 @@ import { TOC_IMAGE_SUFFIX, writeTocImage } from './convert/toc-image.ts'
 import { type Descriptor, MEDIA_TYPE } from './image/descriptor.ts'
 import type { ImageLocation } from './image/location.ts'
 import type { Index } from './image/manifest.ts'
+import { formatReference } from './image/reference.ts'
 import type { FindTocs } from './inspect.ts'
 import type { OpenStores } from './open-stores.ts'
 import { type ResolvedImage, resolveImage } from './store/resolve.ts'
@@ -91,6 +92,12 @@ export function tocFinder(
 
 function usualName(location: ImageLocation, { name }: StoredImage): string | null {
   if (location.kind === 'containerd') return `${name}${TOC_IMAGE_SUFFIX}`
+  if (location.kind === 'docker') {
+    const { tag } = location.reference
+    return tag === null
+      ? null
+      : formatReference({ ...location.reference, tag: `${tag}${TOC_IMAGE_SUFFIX}`, digest: null })
+  }
   const { reference } = location
   return reference !== null && 'tag' in reference ? `${reference.tag}${TOC_IMAGE_SUFFIX}` : null
 }

@@ -62,6 +62,11 @@ function addOwnOptions(yargs: Argv): Argv {
 function stagingParents(argv: Arguments): string[] {
   const parents = repeated(argv, 'place').map((text) => {
     const location = parseLocation('place', text)
+    if (location.kind === 'docker')
+      throw new UsageError(
+        'IMAGE_ARGUMENT_INVALID',
+        `${text} is in a registry: of what was sent there and has no name it disposes itself`,
+      )
     if (location.kind !== 'containerd')
       return location.kind === 'oci' ? location.path : dirname(location.path)
     throw new UsageError(

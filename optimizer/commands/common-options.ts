@@ -3,13 +3,19 @@ import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../console.ts'
 import { hostPlatform, type Platform, parsePlatform } from '../image/platform.ts'
+import type { RegistrySettings } from '../registry/settings.ts'
 import type { Arguments } from './command.ts'
+import { single } from './option-values.ts'
+import { addRegistryOptions, registrySettings } from './registry-options.ts'
 import { invalidOption } from './values.ts'
+
+export { repeated, single } from './option-values.ts'
 
 const ADDRESS_DEFAULT = '/run/containerd/containerd.sock'
 const NAMESPACE_DEFAULT = 'default'
 /** The forms of an image argument. @see ../image/location.ts */
-export const LOCATION_FORMS = 'a name in containerd, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
+export const LOCATION_FORMS =
+  'a name in containerd, docker://REFERENCE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
 export const SNAPSHOTTER_DEFAULT = 'overlayfs'
 const TOC_REFERENCE = 'estargz-external-toc-ref'
 
@@ -19,6 +25,8 @@ export interface ContainerdOptions {
   namespace: string
   /** Read blobs from its files where these are on this machine. */
   directReads: boolean
+  /** How registries are reached. */
+  registry: RegistrySettings
 }
 
 export function addSocketOptions(yargs: Argv): Argv {
@@ -41,7 +49,7 @@ export function addSocketOptions(yargs: Argv): Argv {
 
 /** Of commands that read blobs. */
 export function addContainerdOptions(yargs: Argv): Argv {
-  return addSocketOptions(yargs).option('direct-reads', {
+  return addRegistryOptions(addSocketOptions(yargs)).option('direct-reads', {
     group: 'containerd:',
     type: 'boolean',
     default: true,
@@ -105,25 +113,13 @@ export function containerdOptions(argv: Arguments): ContainerdOptions {
     address: address.replace(/^unix:(?:\/\/)?/, ''),
     namespace,
     directReads: argv['direct-reads'] !== false,
+    registry: registrySettings(argv),
   }
 }
 
 export function platformOption(argv: Arguments): Platform {
   const text = single(argv, 'platform')
   return text === undefined ? hostPlatform() : parsePlatform(text)
-}
-
-/** A string option that may be given once. */
-export function single(argv: Arguments, name: string): string | undefined {
-  const value = argv[name]
-  if (value === undefined || typeof value === 'string') return value
-  throw new UsageError('OPTION_REPEATED', `--${name} may be given only once`)
-}
-
-/** A string option that may be given any number of times. */
-export function repeated(argv: Arguments, name: string): string[] {
-  const value = argv[name] ?? []
-  return Array.isArray(value) ? value.map(String) : [String(value)]
 }
 
 /** A positional argument. */

@@ -22,6 +22,7 @@ import {
   requireOrderKept,
   targetLocation,
 } from './output-options.ts'
+import { addFindOption, recordsFrom } from './record-sharing-options.ts'
 import { TITLES } from './titles.ts'
 
 export const convertCommand: Command = {
@@ -31,11 +32,18 @@ export const convertCommand: Command = {
       command: 'optimizer convert oci:python oci-archive:python.tar:esgz --record-in python.jsonl',
       describe: 'convert a layout into an archive by a record, without root and without a daemon',
     },
+    {
+      command:
+        'optimizer convert docker://registry.example/python:3 docker://registry.example/python:3-esgz --record-from-registry',
+      describe: 'from registry to registry, by the record that was attached to the image',
+    },
   ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addConversionOptions(addOutputImageOptions(addOwnOptions(addGivenOptions(addPositionals(yargs))))),
+        addConversionOptions(
+          addOutputImageOptions(addOwnOptions(addFindOption(addGivenOptions(addPositionals(yargs))))),
+        ),
       ),
     ),
 
@@ -76,7 +84,9 @@ function addOwnOptions(yargs: Argv): Argv {
 export function convertRequest(argv: Arguments): ConvertRequest {
   const given = givenSources(argv)
   const output = outputOptions(argv)
-  const ordered = given.records.length > 0 || given.list !== null
+  const source = parseLocation('source', positional(argv, 'source'))
+  const shared = recordsFrom(argv, source)
+  const ordered = given.records.length > 0 || given.list !== null || shared !== null
   const uncompress = argv.uncompress === true
   requireOrderKept(output, ordered)
   if (uncompress && (ordered || output.reuse)) {
@@ -92,12 +102,13 @@ export function convertRequest(argv: Arguments): ConvertRequest {
       `--uncompress and --${compresses} contradict: leave one of them out`,
     )
   return {
-    source: parseLocation('source', positional(argv, 'source')),
+    source,
     target: targetLocation(argv),
     containerd: containerdOptions(argv),
     snapshotter: SNAPSHOTTER_DEFAULT,
     platforms: platformSelection(argv),
     given,
+    recordsFrom: shared,
     output: uncompress ? uncompressed(output) : output,
   }
 }

@@ -30,6 +30,10 @@ export const inspectCommand: Command = {
       describe: 'what the layers are, and how much of each comes first',
     },
     {
+      command: 'optimizer inspect docker://registry.example/python:3-esgz --json',
+      describe: 'the same of an image in a registry: a few kilobytes of it are fetched',
+    },
+    {
       command: 'optimizer inspect oci-archive:python.tar:esgz --toc 0',
       describe: 'the table of contents of the lowest layer',
     },
@@ -42,7 +46,7 @@ export const inspectCommand: Command = {
         describe: 'print the TOC of this layer (0 = lowest) as it is stored',
       }),
 
-  async run(argv) {
+  async run(argv, { signal }) {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
@@ -52,7 +56,7 @@ export const inspectCommand: Command = {
       import('../store/resolve.ts'),
       import('../toc-images.ts'),
     ])
-    return await withSource(location, containerdOptions(argv), async (stores) => {
+    return await withSource(location, { ...containerdOptions(argv), signal }, async (stores) => {
       const { content, images, name } = stores
       const image = await resolveImage(images, content, name, platform)
       const findTocs = tocFinder(stores, location, image, tocReferenceOption(argv))

@@ -69,8 +69,11 @@ export function platformSelection(argv: Arguments): PlatformSelection {
 /** A place to write to: a tag, never a digest. */
 export function targetLocation(argv: Arguments): ImageLocation {
   const location = parseLocation('target', positional(argv, 'target'))
-  if (location.kind === 'containerd' || location.reference === null || 'tag' in location.reference)
-    return location
+  const isDigest =
+    location.kind === 'docker'
+      ? location.reference.digest !== null
+      : location.kind !== 'containerd' && location.reference !== null && 'digest' in location.reference
+  if (!isDigest) return location
   throw new UsageError(
     'IMAGE_ARGUMENT_INVALID',
     '<target> names a digest, which follows from the bytes: name a tag',
@@ -112,7 +115,7 @@ function requireExternalTocAlone(argv: Arguments, { reuse, tocReference }: Outpu
   if (other !== null)
     throw new UsageError('OPTIONS_CONTRADICT', `--${other} does not go with --estargz-external-toc`)
   const target = targetLocation(argv)
-  if (tocReference === null && target.kind !== 'containerd' && target.reference === null) {
+  if (tocReference === null && 'reference' in target && target.reference === null) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',
       '--estargz-external-toc writes two images: give <target> a tag, so that they can be told apart',

@@ -72,7 +72,7 @@ export const verifyCommand: Command = {
       1,
       DIFFERENCES_MAX,
     )
-    const place = containerdOptions(argv)
+    const place = { ...containerdOptions(argv), signal }
     const [{ withSource }, { verifyImages }, { formatVerification, verificationError }] = await Promise.all([
       import('../open-stores.ts'),
       import('../verify/verify-images.ts'),

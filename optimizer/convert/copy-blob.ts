@@ -5,10 +5,11 @@ import type { ContentStore } from '../store/store.ts'
 export async function copyBlob(
   from: ContentStore,
   to: ContentStore,
-  { digest, size }: Descriptor,
+  blob: Descriptor,
   labels: Record<string, string> = {},
 ): Promise<void> {
-  if (from === to) {
+  const { digest, size } = blob
+  if (from === to || (await to.adopt?.(from, blob)) === true) {
     await to.setLabels(digest, labels)
     return
   }

@@ -1,22 +1,31 @@
 /**
- * What a person writes where an image is meant: a name in containerd, or `oci:` and `oci-archive:` as skopeo and podman
- * write them.
+ * What a person writes where an image is meant: a name in containerd, or `docker://`, `oci:` and `oci-archive:` as
+ * skopeo and podman write them.
  *
  * @see containers-transports(5)
  */
 import { UsageError } from '../../shared/errors.ts'
 import { type Digest, isDigest } from './digest.ts'
+import { formatReference, parseReference, type RegistryReference } from './reference.ts'
 
 export type ImageLocation =
   | { kind: 'containerd'; name: string }
   | { kind: 'oci'; path: string; reference: LayoutReference }
   | { kind: 'oci-archive'; path: string; reference: LayoutReference }
+  | RegistryLocation
+
+/** An image in a registry. */
+export interface RegistryLocation {
+  kind: 'docker'
+  reference: RegistryReference
+}
 
 /** Which image of a layout: by tag, by digest, or the only one. */
 export type LayoutReference = { tag: string } | { digest: Digest } | null
 
 /** How others name stores that this program does not know; no name in containerd begins so. */
-const OTHER_TRANSPORTS = /^(?:docker:\/\/|docker-archive:|docker-daemon:|containers-storage:)/
+const OTHER_TRANSPORTS = /^(?:docker-archive:|docker-daemon:|containers-storage:)/
+const REGISTRY_SCHEME = 'docker://'
 
 /** @throws {UsageError} IMAGE_ARGUMENT_INVALID naming `argument` */
 export function parseLocation(argument: string, text: string): ImageLocation {
@@ -25,12 +34,13 @@ export function parseLocation(argument: string, text: string): ImageLocation {
     const [, kind, rest] = layout as unknown as [string, 'oci' | 'oci-archive', string]
     return { kind, ...parseLayoutPath(argument, text, rest) }
   }
+  if (text.startsWith(REGISTRY_SCHEME)) return registryLocation(argument, text)
   const other = OTHER_TRANSPORTS.exec(text)
   if (other !== null) {
     throw invalid(
       argument,
       text,
-      `${other[0]} is not read or written here; use oci:DIR, oci-archive:FILE or containerd`,
+      `${other[0]} is not read or written here; use docker://, oci:DIR, oci-archive:FILE or containerd`,
     )
   }
   if (text === '') throw invalid(argument, text, 'it must not be empty')
@@ -42,6 +52,7 @@ export function parseLocation(argument: string, text: string): ImageLocation {
 /** The same text back: what `parseLocation` reads as this location. */
 export function formatLocation(location: ImageLocation): string {
   if (location.kind === 'containerd') return location.name
+  if (location.kind === 'docker') return `${REGISTRY_SCHEME}${formatReference(location.reference)}`
   const { kind, path, reference } = location
   if (reference === null) return `${kind}:${path}`
   return 'tag' in reference ? `${kind}:${path}:${reference.tag}` : `${kind}:${path}@${reference.digest}`
@@ -57,9 +68,20 @@ export function layoutReference(text: string): LayoutReference {
 /** What the location's image store is asked for. */
 export function nameInStore(location: ImageLocation): string {
   if (location.kind === 'containerd') return location.name
+  if (location.kind === 'docker') return formatReference(location.reference)
   const { reference } = location
   if (reference === null) return ''
   return 'tag' in reference ? reference.tag : `@${reference.digest}`
+}
+
+function registryLocation(argument: string, text: string): RegistryLocation {
+  const reference = parseReference(text.slice(REGISTRY_SCHEME.length))
+  if (reference !== null) return { kind: 'docker', reference }
+  throw invalid(
+    argument,
+    text,
+    'it is no reference: write docker://[HOST[:PORT]/]NAME[:TAG], names in lower case, or …@sha256:DIGEST',
+  )
 }
 
 /** The path ends at the first colon, as skopeo has it: a tag may be a whole reference with slashes and colons. */

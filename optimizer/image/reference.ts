@@ -5,8 +5,12 @@
  * @see distribution/reference, "Grammar"
  */
 
+import { type Digest, isDigest } from './digest.ts'
+
 const DEFAULT_DOMAIN = 'docker.io'
 const DEFAULT_TAG = 'latest'
+/** With the registry's name it may have 255 characters in docker; registries hold the path to that. */
+const REPOSITORY_CHARACTERS_MAX = 255
 
 /**
  * The whole name that docker would look up: domain, `library/` and tag filled in.
@@ -46,4 +50,33 @@ function withDomain(repository: string): string | null {
 export function referenceCandidates(text: string): string[] {
   const whole = normalizeReference(text)
   return whole === null || whole === text ? [text] : [text, whole]
+}
+
+/** A repository in a registry, and which of its images is meant. */
+export interface RegistryReference {
+  /** As docker names it, with its port: `docker.io`, `localhost:5000`, `[::1]:5000`. */
+  registry: string
+  /** `library/alpine` */
+  repository: string
+  /** null where only a digest is given. */
+  tag: string | null
+  /** Decides where both are given, as for docker. */
+  digest: Digest | null
+}
+
+/** Docker's whole name in its parts; null for text that is no reference, or whose digest is not sha256. */
+export function parseReference(text: string): RegistryReference | null {
+  const whole = normalizeReference(text)
+  if (whole === null) return null
+  const [named = '', digest = null] = whole.split('@')
+  if (digest !== null && !isDigest(digest)) return null
+  const slash = named.indexOf('/')
+  const [registry, path] = [named.slice(0, slash), named.slice(slash + 1)]
+  const [repository = '', tag = null] = path.split(':')
+  return repository.length > REPOSITORY_CHARACTERS_MAX ? null : { registry, repository, tag, digest }
+}
+
+/** Back to docker's whole name. */
+export function formatReference({ registry, repository, tag, digest }: RegistryReference): string {
+  return `${registry}/${repository}${tag === null ? '' : `:${tag}`}${digest === null ? '' : `@${digest}`}`
 }

@@ -57,11 +57,12 @@ export function requireNone(
 }
 
 async function missingLayers(content: ContentStore, image: ResolvedImage): Promise<MissingBlob[]> {
-  const missing: MissingBlob[] = []
-  for (const [index, { digest }] of image.manifest.layers.entries())
-    if (!(await isPresent(content, digest)))
-      missing.push({ digest, what: `layer ${index}`, platform: image.platform })
-  return missing
+  const { layers } = image.manifest
+  // A registry is asked for all of them at once.
+  const present = await Promise.all(layers.map(({ digest }) => isPresent(content, digest)))
+  return layers.flatMap(({ digest }, index) =>
+    present[index] ? [] : [{ digest, what: `layer ${index}`, platform: image.platform }],
+  )
 }
 
 async function missingOf(content: ContentStore, { descriptor }: Attestation): Promise<MissingBlob[]> {

@@ -40,6 +40,11 @@ export interface ContentStore {
   writer(ref: string): Promise<BlobWriter>
   /** Merges labels; an empty value removes one. @throws {NotFoundError} */
   setLabels(digest: Digest, labels: Record<string, string>): Promise<void>
+  /**
+   * Has a blob of another store without its bytes passing through here, where the two can do that.
+   * @returns whether it is here now
+   */
+  adopt?(from: ContentStore, blob: Descriptor): Promise<boolean>
 }
 
 /** A name and what it points at. */

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RegistryAccess } from '../../optimizer/registry/access.ts'
 import { OciArchive } from '../../optimizer/store/oci-archive.ts'
 import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { RegistryImages } from '../../optimizer/store/registry.ts'
+import { FakeRegistry, testSettings } from '../helpers/fake-registry.ts'
 import { MemoryContentStore, MemoryImageStore } from '../helpers/memory-store.ts'
 import { contentStoreContract, imageStoreContract } from './store.ts'
 
@@ -45,3 +48,35 @@ for (const [name, open] of [
     { labels: false },
   )
 }
+
+const inRegistry = async (keepBlobs: boolean) => {
+  const registry = await FakeRegistry.start()
+  const access = new RegistryAccess(testSettings(tmpdir(), { keepBlobs }))
+  const reference = { registry: registry.host, repository: 'team/app', tag: 'v1', digest: null }
+  const opened = new RegistryImages(access, reference, 'write')
+  const close = async () => {
+    await opened.close()
+    await access.close()
+    await registry.stop()
+  }
+  return {
+    opened,
+    close,
+    nameOf: (text: string) => `${registry.host}/team/app:${text.replaceAll(/[/:]/g, '-')}`,
+  }
+}
+
+for (const keepBlobs of [false, true])
+  contentStoreContract(`registry${keepBlobs ? ' whose blobs are kept' : ''}`, async () => {
+    const { opened, close } = await inRegistry(keepBlobs)
+    return { store: opened.content, ingests: async () => [...opened.content.ingests], close }
+  })
+
+imageStoreContract(
+  'registry',
+  async () => {
+    const { opened, close, nameOf } = await inRegistry(false)
+    return { store: opened.images, content: opened.content, close, nameOf }
+  },
+  { labels: false, annotations: false },
+)

@@ -27,6 +27,22 @@ describe('what is written where an image is meant', () => {
     })
   })
 
+  it('is a name in a registry, completed as docker does', () => {
+    const reference = { registry: 'docker.io', repository: 'library/alpine', tag: 'latest', digest: null }
+    assert.deepEqual(parse('docker://alpine'), { kind: 'docker', reference })
+    assert.equal(formatLocation(parse('docker://alpine')), 'docker://docker.io/library/alpine:latest')
+    const texts = [
+      `docker://[::1]:5000/a/b:1@${DIGEST}`,
+      `docker://localhost:5000/a@${DIGEST}`,
+      'docker://r.example/a:1',
+    ]
+    assert.deepEqual(
+      texts.map((text) => formatLocation(parse(text))),
+      texts,
+    )
+    assert.equal(nameInStore(parse('docker://r.example/a:1')), 'r.example/a:1')
+  })
+
   it('comes back as the same text, and asks its store for tag, digest or nothing', () => {
     const texts = ['alpine:3', 'oci:dir', 'oci:dir:a', `oci:dir@${DIGEST}`, 'oci-archive:f.tar:b']
     assert.deepEqual(
@@ -44,7 +60,12 @@ describe('what is written where an image is meant', () => {
       'oci:dir:',
       'oci:dir:ä',
       'oci-archive:f:-x',
-      'docker://alpine',
+      'docker://',
+      'docker://Alpine',
+      'docker://a@sha256:0',
+      `docker://a@sha512:${'0'.repeat(128)}`,
+      `docker://r.example/${'a/'.repeat(130)}b`,
+      'docker-daemon:alpine',
       './dir',
       '/image.tar',
     ])

@@ -1,0 +1,148 @@
+/**
+ * containerd's hosts.toml: where a registry's images are fetched from and pushed to in place of the registry.
+ *
+ * @see containerd, docs/hosts.md
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parse } from 'smol-toml'
+import { messageOf, systemCodeOf } from '../../shared/errors.ts'
+import type { CertificateFiles } from './certificates.ts'
+import { RegistryError } from './errors.ts'
+
+const CAPABILITIES = ['pull', 'resolve', 'push'] as const
+export type Capability = (typeof CAPABILITIES)[number]
+
+export interface HostEntry {
+  /** Of the API: ends with /v2 unless the file says that its path is all of it. */
+  base: URL
+  capabilities: readonly Capability[]
+  certificates: CertificateFiles
+  /** Sent with every request. */
+  headers: Record<string, string>
+}
+
+export interface HostsFile {
+  /** In the order of asking. */
+  hosts: HostEntry[]
+  /** The registry itself, asked last; null: the file leaves it as it is. */
+  server: HostEntry | null
+}
+
+/**
+ * @param registry host and port
+ * @returns null where no folder has one for it, nor one for all (`_default`)
+ * @throws {RegistryError} REGISTRY_CONFIG_INVALID naming file and key
+ */
+export function readHostsFile(folders: readonly string[], registry: string): HostsFile | null {
+  for (const folder of folders)
+    for (const name of [...hostFolderNames(registry), '_default']) {
+      const path = join(folder, name, 'hosts.toml')
+      const text = readIfThere(path)
+      if (text !== undefined) return parseHosts(path, text)
+    }
+  return null
+}
+
+/** With the port as containerd spells it, then as it is. */
+export function hostFolderNames(registry: string): string[] {
+  const port = /^(.*):(\d+)$/.exec(registry)
+  return port === null ? [registry] : [`${port[1]}_${port[2]}_`, registry]
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const code = systemCodeOf(cause)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw invalid(path, `it cannot be read: ${messageOf(cause)}`, cause)
+  }
+}
+
+function parseHosts(path: string, text: string): HostsFile {
+  let document: Record<string, unknown>
+  try {
+    document = parse(text)
+  } catch (cause) {
+    throw invalid(path, messageOf(cause).split('\n', 1)[0] as string, cause)
+  }
+  const { server, host = {}, ...root } = document
+  if (typeof host !== 'object' || host === null) throw invalid(path, 'host must be a table')
+  const hosts = Object.entries(host).map(([url, table]) => {
+    if (typeof table !== 'object' || table === null) throw invalid(path, `host.${url} must be a table`)
+    return entryOf(path, url, table as Record<string, unknown>)
+  })
+  if (server === undefined) return { hosts, server: null }
+  if (typeof server !== 'string') throw invalid(path, 'server must be a string')
+  return { hosts, server: entryOf(path, server, root) }
+}
+
+function entryOf(path: string, address: string, table: Record<string, unknown>): HostEntry {
+  const text = address.includes('://') ? address : `https://${address}`
+  if (!URL.canParse(text)) throw invalid(path, `${JSON.stringify(address)} is no address of a host`)
+  const base = new URL(text)
+  if (!/^https?:$/.test(base.protocol)) throw invalid(path, `${address}: only http and https are spoken`)
+  const prefix = base.pathname.replace(/\/+$/, '')
+  base.pathname = table.override_path === true || prefix.endsWith('/v2') ? prefix : `${prefix}/v2`
+  const folder = dirname(path)
+  return {
+    base,
+    capabilities: capabilitiesOf(path, table.capabilities),
+    certificates: {
+      ca: strings(path, 'ca', table.ca).map((file) => resolve(folder, file)),
+      clients: clientsOf(path, folder, table.client),
+      isUnchecked: table.skip_verify === true,
+    },
+    headers: headersOf(path, table.header),
+  }
+}
+
+/** Where nothing is said, a host can do everything. */
+function capabilitiesOf(path: string, value: unknown): Capability[] {
+  if (value === undefined) return [...CAPABILITIES]
+  return strings(path, 'capabilities', value).map((text) => {
+    const known = CAPABILITIES.find((name) => name === text)
+    if (known === undefined)
+      throw invalid(path, `${JSON.stringify(text)} is no capability: ${CAPABILITIES.join(', ')}`)
+    return known
+  })
+}
+
+/** One file, several, or pairs of certificate and key. */
+function clientsOf(path: string, folder: string, value: unknown): CertificateFiles['clients'] {
+  if (value === undefined) return []
+  const items = Array.isArray(value) ? value : [value]
+  return items.map((item) => {
+    const [certificate, key] = strings(path, 'client', item)
+    if (certificate === undefined) throw invalid(path, 'client names no file')
+    return { certificate: resolve(folder, certificate), key: key ? resolve(folder, key) : null }
+  })
+}
+
+function headersOf(path: string, value: unknown = {}): Record<string, string> {
+  if (typeof value !== 'object' || value === null) throw invalid(path, 'header must be a table')
+  return Object.fromEntries(
+    Object.entries(value).map(([name, values]) => [
+      name.toLowerCase(),
+      strings(path, `header.${name}`, values).join(', '),
+    ]),
+  )
+}
+
+function strings(path: string, key: string, value: unknown): string[] {
+  if (value === undefined) return []
+  const items: unknown[] = Array.isArray(value) ? value : [value]
+  return items.map((item) => {
+    if (typeof item !== 'string') throw invalid(path, `${key} must be a string or an array of strings`)
+    return item
+  })
+}
+
+function invalid(path: string, what: string, cause?: unknown): RegistryError {
+  return new RegistryError(
+    'REGISTRY_CONFIG_INVALID',
+    `${path}: ${what}`,
+    cause === undefined ? {} : { cause },
+  )
+}

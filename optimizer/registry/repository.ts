@@ -1,0 +1,250 @@
+/** One repository of a registry, read from its mirrors and itself, written to one of them. */
+import { CodedError, NotFoundError } from '../../shared/errors.ts'
+import { MEDIA_TYPE } from '../image/descriptor.ts'
+import { type Digest, digestOf, isDigest } from '../image/digest.ts'
+import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
+import { type BlobRange, downloadBlob } from './download.ts'
+import { invalidAnswer, RegistryError } from './errors.ts'
+import type { Capability } from './hosts-file.ts'
+import type { Session } from './session.ts'
+import { readSmall } from './transport.ts'
+import { type BlobToSend, mountBlob, uploadBlob } from './upload.ts'
+
+export interface FoundManifest {
+  digest: Digest
+  mediaType: string
+  bytes: Buffer
+}
+
+/** An index or a manifest, OCI's or docker's. */
+const DOCUMENT_TYPES = [
+  MEDIA_TYPE.ociIndex,
+  MEDIA_TYPE.ociManifest,
+  MEDIA_TYPE.dockerIndex,
+  MEDIA_TYPE.dockerManifest,
+] as const
+const ACCEPTED = DOCUMENT_TYPES.join(', ')
+
+export class Repository {
+  /** As docker names it. */
+  readonly registry: string
+  readonly name: string
+  readonly #sessions: readonly Session[]
+  /** Mirrors that could not be reached: not asked again. */
+  readonly #unreachable = new Set<Session>()
+
+  constructor(registry: string, name: string, sessions: readonly Session[]) {
+    this.registry = registry
+    this.name = name
+    this.#sessions = sessions
+  }
+
+  /**
+   * @param reference a tag or a digest
+   * @throws {NotFoundError} @throws {RegistryError}
+   */
+  async manifest(reference: string): Promise<FoundManifest> {
+    const what = isDigest(reference) ? `manifest ${reference}` : `tag ${reference}`
+    return await this.#readFrom(isDigest(reference) ? 'pull' : 'resolve', async (session) => {
+      const answer = await session.call({
+        method: 'GET',
+        at: `/manifests/${reference}`,
+        headers: { accept: ACCEPTED },
+        what,
+        expects: [200],
+      })
+      const bytes = await readSmall(answer, DOCUMENT_BYTES_MAX).catch(async (error) => {
+        throw await session.explain(error, what)
+      })
+      if (bytes === null)
+        throw invalidAnswer(
+          `${what} in ${session.host} has more than ${DOCUMENT_BYTES_MAX} bytes: it is not read`,
+        )
+      const digest = digestOf(bytes)
+      const promised = isDigest(reference) ? reference : answer.header('docker-content-digest')
+      if (isDigest(promised) && promised !== digest)
+        throw invalidAnswer(`${session.host} was asked for ${what}, which is ${promised}, and gave ${digest}`)
+      return { digest, mediaType: mediaTypeOf(bytes, answer.header('content-type'), what), bytes }
+    })
+  }
+
+  /** @returns undefined where it is not there */
+  async manifestBytes(digest: Digest): Promise<number | undefined> {
+    return await this.#sizeOf(`/manifests/${digest}`, `manifest ${digest}`)
+  }
+
+  /** @returns undefined where it is not there */
+  async blobBytes(digest: Digest): Promise<number | undefined> {
+    return await this.#sizeOf(`/blobs/${digest}`, `blob ${digest}`)
+  }
+
+  /** @throws {NotFoundError} @throws {RegistryError} */
+  async *blob(digest: Digest, range: BlobRange): AsyncGenerator<Buffer, void, undefined> {
+    const sessions = this.#able('pull')
+    let { offsetBytes } = range
+    for (const session of sessions) {
+      try {
+        for await (const piece of downloadBlob(session, digest, { ...range, offsetBytes })) {
+          offsetBytes += piece.length
+          yield piece
+        }
+        return
+      } catch (error) {
+        this.#endure(session, error, session === sessions.at(-1))
+      }
+    }
+  }
+
+  /** Whether a blob is where it would be written. */
+  async hasForWriting(digest: Digest): Promise<boolean> {
+    return (await sizeIn(this.#writer(), `/blobs/${digest}`, `blob ${digest}`)) !== undefined
+  }
+
+  async mount(digest: Digest, from: string): Promise<boolean> {
+    return await mountBlob(this.#writer(), digest, from)
+  }
+
+  async upload(blob: BlobToSend): Promise<void> {
+    await uploadBlob(this.#writer(), blob)
+  }
+
+  /**
+   * @param reference a tag or its own digest
+   * @returns the manifest whose referrers the registry has put it among; undefined where it has not
+   */
+  async putManifest(
+    reference: string,
+    mediaType: string,
+    bytes: Buffer,
+  ): Promise<{ subject: string | undefined }> {
+    const session = this.#writer()
+    const answer = await session.call({
+      method: 'PUT',
+      at: `/manifests/${reference}`,
+      headers: { 'content-type': mediaType },
+      body: {
+        sizeBytes: bytes.length,
+        async *read() {
+          yield bytes
+        },
+      },
+      what: isDigest(reference) ? `manifest ${reference}` : `tag ${reference}`,
+      expects: [200, 201, 202],
+    })
+    await answer.drop()
+    const stored = answer.header('docker-content-digest')
+    if (isDigest(stored) && stored !== digestOf(bytes))
+      throw invalidAnswer(`${session.host} stored ${stored} when ${digestOf(bytes)} was sent`)
+    return { subject: answer.header('oci-subject') }
+  }
+
+  /** @returns null where the registry does not have this part of the specification */
+  async referrers(digest: Digest): Promise<Buffer | null> {
+    const session = this.#writerOrLast()
+    const what = `referrers of ${digest}`
+    const answer = await session.call({
+      method: 'GET',
+      at: `/referrers/${digest}`,
+      headers: { accept: MEDIA_TYPE.ociIndex },
+      what,
+      expects: [200, 400, 404, 405],
+    })
+    if (
+      answer.status !== 200 ||
+      !/^application\/vnd\.oci\.image\.index/.test(answer.header('content-type') ?? '')
+    ) {
+      await answer.drop()
+      return null
+    }
+    const bytes = await readSmall(answer, DOCUMENT_BYTES_MAX).catch(async (error) => {
+      throw await session.explain(error, what)
+    })
+    if (bytes === null) throw invalidAnswer(`${what} in ${session.host} are more than are read`)
+    return bytes
+  }
+
+  async #sizeOf(at: string, what: string): Promise<number | undefined> {
+    try {
+      return await this.#readFrom('pull', async (session) => {
+        const size = await sizeIn(session, at, what)
+        if (size === undefined) throw new NotFoundError(`there is no ${what} in ${session.host}`)
+        return size
+      })
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined
+      throw error
+    }
+  }
+
+  async #readFrom<T>(capability: Capability, read: (session: Session) => Promise<T>): Promise<T> {
+    const sessions = this.#able(capability)
+    for (const session of sessions) {
+      try {
+        return await read(session)
+      } catch (error) {
+        this.#endure(session, error, session === sessions.at(-1))
+      }
+    }
+    throw new Error('no host was asked')
+  }
+
+  /** The next host is asked where this one has failed. @throws where it was the last */
+  #endure(session: Session, error: unknown, isLast: boolean): void {
+    if (isLast || !(error instanceof CodedError)) throw error
+    if (error instanceof RegistryError && error.status === null) this.#unreachable.add(session)
+  }
+
+  #able(capability: Capability): Session[] {
+    const able = this.#sessions.filter(
+      (session) =>
+        session.options.endpoint.capabilities.includes(capability) && !this.#unreachable.has(session),
+    )
+    if (able.length > 0) return able
+    throw new RegistryError(
+      'REGISTRY_CONFIG_INVALID',
+      `no host of ${this.registry} has the capability ${capability}: see its hosts.toml`,
+    )
+  }
+
+  #writer(): Session {
+    return this.#able('push')[0] as Session
+  }
+
+  #writerOrLast(): Session {
+    return (
+      this.#sessions.find(({ options }) => options.endpoint.capabilities.includes('push')) ??
+      (this.#sessions.at(-1) as Session)
+    )
+  }
+}
+
+async function sizeIn(session: Session, at: string, what: string): Promise<number | undefined> {
+  const answer = await session.call({
+    method: 'HEAD',
+    at,
+    ...(at.startsWith('/manifests/') ? { headers: { accept: ACCEPTED } } : {}),
+    what,
+    expects: [200, 404],
+  })
+  await answer.drop()
+  if (answer.status === 404) return undefined
+  const size = Number(answer.header('content-length') ?? Number.NaN)
+  if (Number.isSafeInteger(size) && size >= 0) return size
+  throw invalidAnswer(`${session.host} does not say how large ${what} is`)
+}
+
+/** What the document says of itself comes first: whoever has signed it has signed that. */
+function mediaTypeOf(bytes: Buffer, header: string | undefined, what: string): string {
+  const told = header?.split(';', 1)[0]?.trim().toLowerCase()
+  let own: unknown
+  try {
+    own = (JSON.parse(bytes.toString('utf8')) as { mediaType?: unknown } | null)?.mediaType
+  } catch (cause) {
+    throw invalidAnswer(`${what} is not JSON`, cause)
+  }
+  const isKnown = (type: unknown) => DOCUMENT_TYPES.some((known) => known === type)
+  if (isKnown(own) && isKnown(told) && own !== told)
+    throw invalidAnswer(`${what} is told to be ${told} and says of itself that it is ${own}`)
+  if (typeof own === 'string' && own !== '') return own
+  return told ?? MEDIA_TYPE.ociManifest
+}

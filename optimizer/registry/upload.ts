@@ -1,0 +1,226 @@
+/**
+ * A blob on its way into a registry: in one go; where that breaks off, what is missing in pieces, and, where the
+ * registry does not take pieces, in one go again.
+ *
+ * @see OCI distribution spec, "Pushing Blobs"
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Digest } from '../image/digest.ts'
+import { invalidAnswer, isPassingFailure, RegistryError } from './errors.ts'
+import type { Session } from './session.ts'
+import { type HttpAnswer, resolveLocation } from './transport.ts'
+
+export interface BlobToSend {
+  digest: Digest
+  sizeBytes: number
+  /** Bytes from `start` to `end`, as often as they are needed. */
+  read(start: number, end: number): AsyncIterable<Uint8Array>
+}
+
+/** Where the registry takes the bytes, and how many it has. */
+interface Place {
+  url: URL
+  sentBytes: number
+}
+
+const OCTETS = { 'content-type': 'application/octet-stream' }
+
+/** @throws {RegistryError} */
+export async function uploadBlob(session: Session, blob: BlobToSend): Promise<void> {
+  await new Upload(session, blob).run()
+}
+
+/**
+ * Lets a blob of another repository of the registry appear in this one.
+ * @returns false where the registry does not: the bytes have to be sent
+ */
+export async function mountBlob(session: Session, digest: Digest, from: string): Promise<boolean> {
+  try {
+    const answer = await session.call({
+      method: 'POST',
+      at: `/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
+      what: `blob ${digest}`,
+      from: [from],
+      expects: [201, 202],
+    })
+    await answer.drop()
+    if (answer.status === 201) return true
+    await cancel(session, answer)
+    return false
+  } catch (error) {
+    const refused =
+      error instanceof RegistryError && error.status !== null && error.status < 500 && error.status !== 429
+    if (refused) return false
+    throw error
+  }
+}
+
+/** An upload that was begun in place of a mount. */
+async function cancel(session: Session, answer: HttpAnswer): Promise<void> {
+  const location = answer.header('location')
+  if (location === undefined) return
+  const at = resolveLocation(location, answer.url)
+  const call = {
+    method: 'DELETE',
+    at,
+    what: 'an upload',
+    expects: [200, 202, 204, 404, 405],
+    once: true,
+  } as const
+  await session.call(call).then(
+    (done) => done.drop(),
+    () => {},
+  )
+}
+
+class Upload {
+  readonly #session: Session
+  readonly #blob: BlobToSend
+  #inOneGo = true
+  #takesPieces = true
+  #failures = 0
+
+  constructor(session: Session, blob: BlobToSend) {
+    this.#session = session
+    this.#blob = blob
+  }
+
+  async run(): Promise<void> {
+    let place: Place | null = null
+    for (;;) {
+      try {
+        place ??= { url: await this.#begin(), sentBytes: 0 }
+        if (this.#inOneGo) await this.#sendAll(place)
+        else await this.#sendRest(place)
+        return
+      } catch (error) {
+        await this.#endure(error)
+        place = place === null || !this.#takesPieces ? null : await this.#whereWeAre(place)
+        this.#inOneGo = place === null
+      }
+    }
+  }
+
+  get #what(): string {
+    return `blob ${this.#blob.digest}`
+  }
+
+  /** Waits before another try. @throws what another try will not mend */
+  async #endure(error: unknown): Promise<void> {
+    const { limits, signal } = this.#session.options
+    if (signal.aborted) throw signal.reason
+    if (!(error instanceof RegistryError) || ++this.#failures >= limits.tries) throw error
+    const { status } = error
+    // Pieces are refused where everything at once was not: some registries know them in name alone.
+    const dislikesPieces = !this.#inOneGo && status !== null && status >= 400 && status < 500
+    if (dislikesPieces) this.#takesPieces = false
+    const passes =
+      status === null ? isPassingFailure(error.cause) : status >= 500 || [408, 425, 429].includes(status)
+    // An upload may be forgotten by the registry, as any other that nobody has continued for long.
+    if (!passes && !dislikesPieces && status !== 404) throw error
+    await delay(limits.retrySeconds * 1000 * 2 ** (this.#failures - 1), undefined, { signal })
+  }
+
+  async #begin(): Promise<URL> {
+    const answer = await this.#session.call({
+      method: 'POST',
+      at: '/blobs/uploads/',
+      what: this.#what,
+      expects: [202],
+    })
+    await answer.drop()
+    return placeOf(answer)
+  }
+
+  async #sendAll({ url }: Place): Promise<void> {
+    await this.#finish(url, 0)
+  }
+
+  async #sendRest(place: Place): Promise<void> {
+    const { sizeBytes } = this.#blob
+    const { chunkBytes } = this.#session.options.limits
+    while (sizeBytes - place.sentBytes > chunkBytes) {
+      const [start, end] = [place.sentBytes, place.sentBytes + chunkBytes]
+      const answer = await this.#session.call({
+        method: 'PATCH',
+        at: place.url,
+        what: this.#what,
+        headers: { ...OCTETS, 'content-range': `${start}-${end - 1}` },
+        body: { sizeBytes: end - start, read: () => this.#blob.read(start, end) },
+        expects: [202],
+        once: true,
+      })
+      await answer.drop()
+      place.url = placeOf(answer)
+      place.sentBytes = sentBytes(answer) ?? end
+      if (place.sentBytes <= start || place.sentBytes > sizeBytes)
+        throw invalidAnswer(
+          `${this.#session.host} counts ${place.sentBytes} bytes of ${this.#what} when ${end} were sent`,
+        )
+      this.#failures = 0
+    }
+    await this.#finish(place.url, place.sentBytes)
+  }
+
+  /** The last bytes, or all of them, and the digest that they must have. */
+  async #finish(url: URL, start: number): Promise<void> {
+    const { digest, sizeBytes } = this.#blob
+    const isRest = start > 0 && start < sizeBytes
+    const headers: Record<string, string> = { ...OCTETS }
+    if (isRest) headers['content-range'] = `${start}-${sizeBytes - 1}`
+    const answer = await this.#session.call({
+      method: 'PUT',
+      at: withDigest(url, digest),
+      what: this.#what,
+      headers,
+      body: { sizeBytes: sizeBytes - start, read: () => this.#blob.read(start, sizeBytes) },
+      answerSeconds: this.#session.options.limits.commitSeconds,
+      expects: [200, 201, 204],
+      once: true,
+    })
+    await answer.drop()
+    const stored = answer.header('docker-content-digest')
+    if (stored !== undefined && stored !== digest)
+      throw invalidAnswer(`${this.#session.host} stored ${stored} when ${digest} was sent`)
+  }
+
+  /** @returns null where the upload has to begin anew */
+  async #whereWeAre({ url }: Place): Promise<Place | null> {
+    try {
+      const answer = await this.#session.call({
+        method: 'GET',
+        at: url,
+        what: `the upload of ${this.#what}`,
+        expects: [200, 202, 204],
+      })
+      await answer.drop()
+      const sent = sentBytes(answer)
+      if (sent === undefined || sent === 0 || sent > this.#blob.sizeBytes) return null
+      return { url: answer.header('location') === undefined ? url : placeOf(answer), sentBytes: sent }
+    } catch (error) {
+      if (this.#session.options.signal.aborted) throw error
+      return null
+    }
+  }
+}
+
+function placeOf(answer: HttpAnswer): URL {
+  const location = answer.header('location')
+  if (location === undefined) throw invalidAnswer(`${answer.url.host} does not say where it takes the bytes`)
+  return resolveLocation(location, answer.url)
+}
+
+/** `0-1023` are 1024; `0-0` may be none, and is what an empty upload has. */
+function sentBytes(answer: HttpAnswer): number | undefined {
+  const match = /^\s*(?:bytes=)?0-(\d+)\s*$/.exec(answer.header('range') ?? '')
+  if (match === null) return undefined
+  const last = Number(match[1])
+  return last === 0 ? 0 : last + 1
+}
+
+/** As it is written, with one parameter more: it may be signed. */
+function withDigest(url: URL, digest: Digest): URL {
+  const whole = new URL(url)
+  whole.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`
+  return whole
+}

@@ -1,0 +1,87 @@
+/** Blobs on their way to or from a registry: small ones in memory, the others in files without a name. */
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { readPieces } from './blob-file.ts'
+
+const MEMORY_BYTES_MAX = 64 * 1024
+
+/** The disk gave out. Code: SPOOL_FAILED. */
+class TransitError extends PreconditionError {
+  constructor(folder: string, cause: unknown) {
+    super(
+      'SPOOL_FAILED',
+      `cannot keep a blob in ${folder}: ${messageOf(cause)}; give it room, or name another folder with --spool-dir or in TMPDIR`,
+      { cause },
+    )
+  }
+}
+
+/** Written once from the front, then read. Whatever way the process ends, nothing is left of it. */
+export class TransitBlob {
+  readonly #folder: string
+  #pieces: Buffer[] = []
+  #file: FileHandle | undefined
+  #readers = 0
+  #closing = false
+  sizeBytes = 0
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** The memory may be filled anew when this resolves. @throws {PreconditionError} SPOOL_FAILED */
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#file === undefined && this.sizeBytes + bytes.length <= MEMORY_BYTES_MAX) {
+      this.#pieces.push(Buffer.from(bytes))
+      this.sizeBytes += bytes.length
+      return
+    }
+    try {
+      this.#file ??= await this.#outgrow()
+      for (let written = 0; written < bytes.length; )
+        written += (await this.#file.write(bytes, written, bytes.length - written, this.sizeBytes + written))
+          .bytesWritten
+    } catch (cause) {
+      throw new TransitError(this.#folder, cause)
+    }
+    this.sizeBytes += bytes.length
+  }
+
+  /** As often as wanted, also while it is being closed. */
+  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    this.#readers++
+    try {
+      if (this.#file !== undefined) yield* readPieces(this.#file, start, Math.min(end, this.sizeBytes))
+      else if (start < end) yield Buffer.concat(this.#pieces).subarray(start, end)
+    } finally {
+      this.#readers--
+      if (this.#closing) await this.#end()
+    }
+  }
+
+  /** When the last reader has gone. Safe to call again. */
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
+    if (this.#readers > 0) return
+    const file = this.#file
+    this.#file = undefined
+    this.#pieces = []
+    await file?.close()
+  }
+
+  async #outgrow(): Promise<FileHandle> {
+    const path = join(this.#folder, `hotlayer-${randomUUID()}`)
+    const file = await open(path, 'wx+', 0o600)
+    await unlink(path)
+    const held = Buffer.concat(this.#pieces)
+    if (held.length > 0) await file.write(held, 0, held.length, 0)
+    this.#pieces = []
+    return file
+  }
+}
