@@ -112,6 +112,7 @@ export class FakeRegistry {
     const body = await this.#body(request, upload?.[2])
     if (body === null || this.fault(request, response, body)) return
     if (!this.#isKnown(authorization)) return this.#challenge(response, address)
+    if (upload !== null) this.#append(upload[2] as string, body)
     if (upload !== null)
       return this.#continueUpload(request, response, address, upload[1] as string, upload[2] as string)
     const [, repository = '', kind, rest = ''] =
@@ -140,11 +141,15 @@ export class FakeRegistry {
       if (cut !== undefined && bytes >= cut) break
     }
     const body = Buffer.concat(pieces)
-    if (upload !== undefined && this.#uploads.has(upload))
-      this.#uploads.set(upload, Buffer.concat([this.#uploads.get(upload) as Buffer, body]))
     if (cut === undefined) return body
+    this.#append(upload as string, body)
     socket.destroy()
     return null
+  }
+
+  #append(upload: string, bytes: Buffer): void {
+    const known = this.#uploads.get(upload)
+    if (known !== undefined) this.#uploads.set(upload, Buffer.concat([known, bytes]))
   }
 
   #isKnown(authorization: string | undefined): boolean {
