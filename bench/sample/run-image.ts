@@ -70,18 +70,23 @@ export async function runAndAsk(
     const message = `${name} ended with ${await status} before it answered: ${(await output).join('').trim()}`
     throw new CodedError('RUN_FAILED', message, { cause })
   } finally {
-    if (!ended.signal.aborted) await stopTask(daemon, id, ctr)
+    await stopTask(daemon, id, ended.signal)
     await status
   }
 }
 
-/** SIGKILL: a process 1 that has not come as far as its handlers does not get any other signal. */
-async function stopTask(daemon: PrivateContainerd, id: string, ctr: ChildProcess): Promise<void> {
-  try {
-    await execute('ctr', [...ctrOptions(daemon), 'task', 'kill', '--signal', 'SIGKILL', id])
-  } catch {
-    // It has not come as far as a task: ctr is still unpacking.
-    ctr.kill('SIGKILL')
+/**
+ * By SIGKILL: a process 1 that has not come as far as its handlers does not get any other signal. Asked for until there is
+ * a task to be killed: a ctr that is killed itself leaves what it has mounted to look into the image.
+ */
+async function stopTask(daemon: PrivateContainerd, id: string, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    try {
+      await execute('ctr', [...ctrOptions(daemon), 'task', 'kill', '--signal', 'SIGKILL', id])
+      return
+    } catch {
+      await delay(RETRY_MS)
+    }
   }
 }
 
