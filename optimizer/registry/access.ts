@@ -51,6 +51,6 @@ export class RegistryAccess {
   /** Whatever is under way ends. */
   async close(): Promise<void> {
     this.#end.abort(new Error('the access to registries has been closed'))
-    await this.#transport.close()
+    this.#transport.close()
   }
 }

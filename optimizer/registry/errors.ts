@@ -103,23 +103,12 @@ export function registryText(body: string): string {
 }
 
 /** Of a failure below HTTP: what another try may mend. */
-const PASSING = new Set([
-  'EAI_AGAIN',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-])
+const PASSING = new Set(['EAI_AGAIN', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'STALLED'])
 
 const TLS_CODES =
-  /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|ERR_OSSL_|EPROTO|UND_ERR_PRX_TLS|HOSTNAME_MISMATCH)/
+  /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|ERR_OSSL_|EPROTO|HOSTNAME_MISMATCH)/
 
-/** Node's or undici's code of a failure, also where it is in a cause or in one of several. */
+/** Node's code of a failure, also where it is in a cause or in one of several. */
 export function codeOfFailure(error: unknown): string {
   if (!(error instanceof Error)) return ''
   const { code } = error as { code?: unknown }
@@ -145,7 +134,7 @@ export function errorOfFailure(cause: unknown, { host, repository, what, action 
     const message = `no trusted TLS connection to ${host} (${said}), ${thing}: give its authority's certificate with --registry-ca FILE or in /etc/docker/certs.d/${host}, or use --plain-http where it speaks http`
     return new RegistryError('REGISTRY_TLS', message, { cause })
   }
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+  if (code === 'STALLED') {
     const message = `${host} has been silent for too long, ${thing}: try again later`
     return new RegistryError('REGISTRY_STALLED', message, { cause })
   }

@@ -1,9 +1,19 @@
 /** One HTTP request and its answer: TLS, proxies, redirects, time limits. Nothing here knows what is asked. */
+import { once } from 'node:events'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { invalidAnswer } from './errors.ts'
 import { proxyFor } from './proxy.ts'
 import type { RegistryLimits } from './settings.ts'
+import { proxyAuthorization, TunnelAgent } from './tunnel-agent.ts'
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -37,15 +47,30 @@ export interface HostTls {
   isUnchecked: boolean
 }
 
+/** Nothing has moved for too long. */
+class StalledError extends Error {
+  readonly code = 'STALLED'
+}
+
+/** Where connections to one origin come from. */
+interface Way {
+  agent: HttpAgent
+  /** Where requests go that a proxy forwards; null: to the host itself, or through a tunnel. */
+  forwarder: URL | null
+}
+
 const REDIRECTS_MAX = 5
 const REDIRECTS = [301, 302, 303, 307, 308]
 /** Not for other hosts: neither what proves who asks, nor what a user sends to this one. */
-const KEPT_HEADERS = new Set(['accept', 'range', 'user-agent'])
+const KEPT_HEADERS = new Set(['accept', 'range'])
+const USER_AGENT = 'hotlayer-optimizer'
+/** A rest of an answer up to here is read, so that its connection can be used again. */
+const REST_BYTES_MAX = 64 * 1024
 
 export class Transport {
   readonly #limits: RegistryLimits
   readonly #tlsOf: (origin: URL) => HostTls
-  readonly #dispatchers = new Map<string, Dispatcher>()
+  readonly #ways = new Map<string, Way>()
 
   /** @param tlsOf asked once for each host that https is spoken with */
   constructor(limits: RegistryLimits, tlsOf: (origin: URL) => HostTls) {
@@ -55,7 +80,7 @@ export class Transport {
 
   /**
    * Follows redirects of what is read; to other hosts without credentials.
-   * @throws what undici throws
+   * @throws what Node throws, or an error of the code STALLED
    * @throws {RegistryError} REGISTRY_ANSWER_INVALID a redirect that leads nowhere, or out of TLS
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
@@ -73,59 +98,167 @@ export class Transport {
     }
   }
 
-  async close(): Promise<void> {
-    const open = [...this.#dispatchers.values()]
-    this.#dispatchers.clear()
-    await Promise.all(open.map((dispatcher) => dispatcher.destroy()))
+  /** Ends every connection. */
+  close(): void {
+    for (const { agent } of this.#ways.values()) agent.destroy()
+    this.#ways.clear()
   }
 
   async #once(request: HttpRequest & { headers: Record<string, string> }): Promise<HttpAnswer> {
-    const { method, url, headers, body, signal, answerSeconds = this.#limits.stallSeconds } = request
-    const answer = await this.#dispatcher(url).request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
+    const { url, body, signal } = request
+    const outgoing = this.#begin(request)
+    const stall = this.#limits.stallSeconds
+    const watch = new Watch(outgoing, this.#limits.connectSeconds, request.answerSeconds ?? stall)
+    const answered = once(outgoing, 'response', signal === undefined ? {} : { signal }) as Promise<
+      [IncomingMessage]
+    >
+    answered.catch(() => {})
+    send(outgoing, body).catch((error) => outgoing.destroy(error))
+    let incoming: IncomingMessage
+    try {
+      ;[incoming] = await answered
+    } catch (error) {
+      outgoing.destroy()
+      throw error
+    }
+    watch.answered(incoming, stall)
+    return answerOf(url, outgoing, incoming)
+  }
+
+  #begin({
+    method,
+    url,
+    headers,
+    body,
+    signal,
+  }: HttpRequest & { headers: Record<string, string> }): ClientRequest {
+    const { agent, forwarder } = this.#way(url)
+    const { protocol, hostname, port } = forwarder ?? url
+    const request = protocol === 'https:' ? httpsRequest : httpRequest
+    const length =
+      body === undefined && method !== 'POST' ? {} : { 'content-length': String(body?.sizeBytes ?? 0) }
+    const options: RequestOptions = {
       method,
-      headers: body === undefined ? headers : { ...headers, 'content-length': String(body.sizeBytes) },
-      // An empty iterable would be sent in chunks, of which the length says nothing.
-      ...(body === undefined ? {} : { body: (body.sizeBytes === 0 ? '' : body.read()) as never }),
+      agent,
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port || (protocol === 'https:' ? 443 : 80),
+      path: forwarder === null ? `${url.pathname}${url.search}` : url.href,
+      headers: {
+        ...{ host: url.host, 'user-agent': USER_AGENT, ...length, ...headers },
+        ...(forwarder === null ? {} : proxyAuthorization(forwarder)),
+      },
       ...(signal === undefined ? {} : { signal }),
-      headersTimeout: answerSeconds * 1000,
-      bodyTimeout: this.#limits.stallSeconds * 1000,
-    })
-    const content = answer.body
-    return {
-      status: answer.statusCode,
-      header(name) {
-        const value = answer.headers[name]
-        return Array.isArray(value) ? value.join(', ') : value
-      },
-      body: content,
-      async drop() {
-        // A short rest is read so that the connection can be used again; a long one ends it.
-        await content.dump({ limit: 64 * 1024 }).catch(() => {})
-      },
-      url,
     }
+    const outgoing = request(options)
+    // Whoever waits for the answer is told; later failures are those of the answer's body.
+    outgoing.on('error', () => {})
+    return outgoing
   }
 
-  #dispatcher(url: URL): Dispatcher {
-    const known = this.#dispatchers.get(url.origin)
+  #way(url: URL): Way {
+    const known = this.#ways.get(url.origin)
     if (known !== undefined) return known
-    const dispatcher = this.#newDispatcher(url)
-    this.#dispatchers.set(url.origin, dispatcher)
-    return dispatcher
+    const way = this.#newWay(url)
+    this.#ways.set(url.origin, way)
+    return way
   }
 
-  #newDispatcher(url: URL): Dispatcher {
-    const { connectSeconds, connections } = this.#limits
-    const tls = url.protocol === 'https:' ? this.#tlsOf(url) : undefined
-    const connect = {
-      timeout: connectSeconds * 1000,
-      ...(tls === undefined ? {} : { secureContext: tls.context, rejectUnauthorized: !tls.isUnchecked }),
+  #newWay(url: URL): Way {
+    const options = { keepAlive: true, maxSockets: this.#limits.connections }
+    const named = proxyFor(url, process.env)
+    const proxy = named === null ? null : new URL(named)
+    if (url.protocol === 'http:')
+      return {
+        agent: proxy?.protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options),
+        forwarder: proxy,
+      }
+    const { context, isUnchecked } = this.#tlsOf(url)
+    const tls = { ...options, secureContext: context, rejectUnauthorized: !isUnchecked }
+    return { agent: proxy === null ? new HttpsAgent(tls) : new TunnelAgent(proxy, tls), forwarder: null }
+  }
+}
+
+/** Ends a request on which nothing moves, unless it is we who do not read. */
+class Watch {
+  readonly #outgoing: ClientRequest
+  #socket: Socket | undefined
+  #incoming: IncomingMessage | undefined
+  #seconds: number
+
+  constructor(outgoing: ClientRequest, connectSeconds: number, answerSeconds: number) {
+    this.#outgoing = outgoing
+    this.#seconds = answerSeconds
+    const onTimeout = () => this.#look()
+    outgoing.once('socket', (socket) => {
+      this.#socket = socket
+      socket.setTimeout((socket.connecting ? connectSeconds : answerSeconds) * 1000)
+      socket.on('timeout', onTimeout)
+      if (socket.connecting) socket.once('connect', () => socket.setTimeout(this.#seconds * 1000))
+    })
+    outgoing.once('close', () => {
+      this.#socket?.off('timeout', onTimeout)
+      this.#socket?.setTimeout(0)
+    })
+  }
+
+  answered(incoming: IncomingMessage, seconds: number): void {
+    this.#incoming = incoming
+    this.#seconds = seconds
+    this.#socket?.setTimeout(seconds * 1000)
+  }
+
+  #look(): void {
+    const incoming = this.#incoming
+    if (incoming !== undefined && (incoming.complete || incoming.readableLength > 0)) {
+      this.#socket?.setTimeout(this.#seconds * 1000)
+      return
     }
-    const proxy = proxyFor(url, process.env)
-    if (proxy === null) return new Agent({ connect, connections })
-    return new ProxyAgent({ uri: proxy, requestTls: connect, connections })
+    const error = new StalledError(`nothing came for ${this.#seconds} s`)
+    incoming?.destroy(error)
+    this.#outgoing.destroy(error)
+  }
+}
+
+/** Stops where the connection is gone; the answer, or its absence, says why. */
+async function send(outgoing: ClientRequest, body: HttpBody | undefined): Promise<void> {
+  if (body !== undefined && body.sizeBytes > 0)
+    for await (const piece of body.read()) {
+      if (outgoing.destroyed) return
+      if (!outgoing.write(piece)) await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')])
+    }
+  outgoing.end()
+}
+
+function answerOf(url: URL, outgoing: ClientRequest, incoming: IncomingMessage): HttpAnswer {
+  const end = () => {
+    if (!incoming.complete || !outgoing.writableFinished) outgoing.destroy()
+  }
+  return {
+    status: incoming.statusCode ?? 0,
+    url,
+    header(name) {
+      const value = incoming.headers[name]
+      return Array.isArray(value) ? value.join(', ') : value
+    },
+    body: (async function* () {
+      try {
+        yield* incoming as AsyncIterable<Buffer>
+      } finally {
+        end()
+      }
+    })(),
+    async drop() {
+      let bytes = 0
+      try {
+        for await (const piece of incoming as AsyncIterable<Buffer>) {
+          bytes += piece.length
+          if (bytes > REST_BYTES_MAX) break
+        }
+      } catch {
+        // Nobody wants it.
+      }
+      end()
+    },
   }
 }
 
