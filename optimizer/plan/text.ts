@@ -3,7 +3,7 @@ import { formatBytes, printable } from '../../shared/text.ts'
 import type { AnalysisWarning, ImageAnalysis, LayerAnalysis, LeftOut, ZoneSums } from './analysis.ts'
 import { type LargeDirectory, type LargeFile, largestDirectories, largestFiles } from './largest.ts'
 import { contentOf } from './sums.ts'
-import { percent } from './warnings.ts'
+import { openedOnlyFiles, percent } from './warnings.ts'
 
 const LARGEST_MAX = 10
 /** Of what is left out, for each reason. */
@@ -76,10 +76,7 @@ export function largestDirectoryLines(directories: readonly LargeDirectory[]): s
 }
 
 function openedLines(layers: readonly LayerAnalysis[]): string[] {
-  const opened = layers
-    .flatMap(({ files }) => files)
-    .filter(({ hot, access }) => hot && access?.evidence === 'opened')
-    .sort((a, b) => b.sizeBytes - a.sizeBytes)
+  const opened = openedOnlyFiles(layers).sort((a, b) => b.sizeBytes - a.sizeBytes)
   if (opened.length === 0) return []
   const named = opened.slice(0, NAMED_MAX).map(({ path }) => printable(path))
   const more = opened.length > NAMED_MAX ? ', …' : ''

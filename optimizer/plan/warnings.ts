@@ -82,13 +82,18 @@ function largeFiles({ layers, sums }: WeighedImage): AnalysisWarning[] {
 }
 
 function openedOnly({ layers }: WeighedImage): AnalysisWarning[] {
-  const files = layers.flatMap((layer) =>
-    layer.files.filter(({ hot, access }) => hot && access?.evidence === 'opened'),
-  )
+  const files = openedOnlyFiles(layers)
+  if (files.length === 0) return []
   const bytes = contentOf(files)
-  if (bytes === 0) return []
   const what = `${files.length} files of ${formatBytes(bytes)} come first that were opened and not read`
   return [warning('OPENED_NOT_READ', `${what}, or mapped only`)]
+}
+
+/** Files with content that come first, and that a record which tells reads says were opened and nothing else. */
+export function openedOnlyFiles(layers: readonly Pick<LayerAnalysis, 'files'>[]): FileAnalysis[] {
+  return layers.flatMap(({ files }) =>
+    files.filter(({ hot, sizeBytes, access }) => hot && sizeBytes > 0 && access?.evidence === 'opened'),
+  )
 }
 
 function budgetCut({ leftOut }: WeighedImage): AnalysisWarning[] {
