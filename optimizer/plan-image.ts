@@ -49,10 +49,10 @@ export interface PlanContext {
 export async function planImage(request: PlanRequest, context: PlanContext): Promise<ImageAnalysis> {
   const { source, containerd, platform, given, space, conversion } = request
   const stages = new Stages(context.console)
-  return await withSource(source, containerd, async (from) => {
+  const { signal } = context
+  return await withSource(source, { ...containerd, signal }, async (from) => {
     const image = await stages.run('resolve', from.label, () => wholeImage(from, platform, space))
     requireRecordsOf([meantFor(image)], given)
-    const { signal } = context
     const opening = { content: from.content, image, space, signal, stages }
     return await withOpenLayers(opening, async (layers) => {
       const pool = new CompressionPool(conversion)

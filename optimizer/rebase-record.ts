@@ -106,7 +106,7 @@ async function withImage<T>(
   use: (image: ResolvedImage, open: Opening) => Promise<T>,
 ): Promise<T> {
   const stages = new Stages(log)
-  return await withSource(location, containerd, async (stores: OpenStores) => {
+  return await withSource(location, { ...containerd, signal }, async (stores: OpenStores) => {
     const { content, images, name, label } = stores
     const image = await stages.run('resolve', label, async () => {
       const resolved = await resolveImages(images, content, name, [platform])

@@ -25,6 +25,10 @@ export const explainCommand: Command = {
       describe: 'what comes first in each layer, and where most of it is',
     },
     {
+      command: 'optimizer explain docker://registry.example/python:3-esgz --json',
+      describe: 'the same of an image in a registry: its tables of contents are fetched, and no layer',
+    },
+    {
       command: 'optimizer explain oci:python:esgz --path /usr/bin/python3 --record-in python.jsonl',
       describe: 'where a file is, whether it comes first, and which line of the record put it there',
     },
@@ -37,7 +41,7 @@ export const explainCommand: Command = {
         describe: 'tell of this file alone: layer, chunks, whether it comes first',
       }),
 
-  async run(argv) {
+  async run(argv, { signal }) {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const sources = givenSources(argv)
@@ -48,7 +52,7 @@ export const explainCommand: Command = {
       import('../store/resolve.ts'),
       import('../toc-images.ts'),
     ])
-    return await withSource(location, containerdOptions(argv), async (stores) => {
+    return await withSource(location, { ...containerdOptions(argv), signal }, async (stores) => {
       const image = await resolveImage(stores.images, stores.content, stores.name, platform)
       const findTocs = tocFinder(stores, location, image, tocReferenceOption(argv))
       const explained = await explainWithTocs(stores.content, image, findTocs, sources)
