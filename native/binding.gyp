@@ -19,6 +19,7 @@
         'src/compression.cc',
         'src/network.cc',
         'src/overlay.cc',
+        'src/unpack.cc',
         'src/signals.cc',
         'src/memory.cc',
       ],
@@ -40,7 +41,7 @@
     {
       'target_name': 'launcher',
       'type': 'executable',
-      'sources': ['src/launcher.cc'],
+      'sources': ['src/launcher.cc', 'src/container.cc'],
       'ldflags!': ['-rdynamic'],
     },
   ],

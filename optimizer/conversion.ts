@@ -8,7 +8,7 @@ import type { Descriptor } from './image/descriptor.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform } from './image/platform.ts'
 import { type LimitedImageOrder, limitedOrder } from './limited-order.ts'
-import { withOpenLayers } from './open-layers.ts'
+import { type EarlyLayers, type SpoolRequest, withOpenLayers } from './open-layers.ts'
 import type { OpenStores } from './open-stores.ts'
 import type { HotZoneLimits } from './plan/limits.ts'
 import type { WantedFile } from './record/wanted-files.ts'
@@ -75,6 +75,8 @@ export interface ConversionRequest<Origin> {
   to: OpenStores
   resolved: ResolvedImages
   output: OutputOptions
+  /** Of one of the images: opened already, and taken over. */
+  early?: EarlyLayers | null
   /** Asked when an image's layers are read. */
   orderOf(image: ResolvedImage, layers: readonly OpenedLayer[]): ImageOrder<Origin>
 }
@@ -198,16 +200,24 @@ async function requireEqual(
   log.info(formatVerification(verification).trimEnd())
 }
 
+/** How an image's layers are opened. */
+export function spoolRequest(
+  { content }: Pick<OpenStores, 'content'>,
+  image: ResolvedImage,
+  { gzipHelper, space }: Pick<OutputOptions, 'gzipHelper' | 'space'>,
+  { signal, stages }: Pick<ConversionContext, 'signal' | 'stages'>,
+): SpoolRequest {
+  return { content, image, ...(gzipHelper === null ? {} : { gzipHelper }), space, signal, stages }
+}
+
 async function convertPlatform<Origin>(
-  { from, to, output, orderOf, resolved }: ConversionRequest<Origin>,
+  { from, to, output, orderOf, resolved, early }: ConversionRequest<Origin>,
   image: ResolvedImage,
   { console: log, signal, stages }: ConversionContext,
 ): Promise<ConvertedPlatform<Origin>> {
   const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
-  const { gzipHelper } = output
-  const helper = gzipHelper === null ? {} : { gzipHelper }
-  const opening = { content: from.content, image, ...helper, space: output.space, signal, stages }
-  return await withOpenLayers(opening, async (layers) => {
+  const opening = spoolRequest(from, image, output, { signal, stages })
+  const convert = async (layers: OpenedLayer[]) => {
     const order = await limitedOrder(orderOf(image, layers), layers, output, { signal, stages })
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>
@@ -226,7 +236,8 @@ async function convertPlatform<Origin>(
     )
     log.endLive()
     return { source: image, converted, order }
-  })
+  }
+  return await withOpenLayers(opening, convert, early?.image === image ? early : null)
 }
 
 function manifestAnnotations({ descriptor }: ResolvedImage, output: OutputOptions): Record<string, string> {

@@ -4,14 +4,7 @@ import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts
 import type { ImageLocation } from './image/location.ts'
 import type { RegistryReference } from './image/reference.ts'
 import { meantFor, orderWithoutRun } from './image-order.ts'
-import {
-  type ContainerdPlace,
-  type OpenStores,
-  sourceBeside,
-  withContainerdRun,
-  withSource,
-  withTarget,
-} from './open-stores.ts'
+import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, requireFitRecords } from './order/given-order.ts'
 import { requireRegistryRecords } from './registry-records.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
@@ -41,20 +34,13 @@ export async function convertOnly(
   request: ConvertRequest,
   context: ConvertContext,
 ): Promise<ConversionResult> {
-  const { source, target, snapshotter } = request
+  const { target, snapshotter } = request
   const containerd = { ...request.containerd, signal: context.signal }
+  const places = { ...request, containerd }
   const convert = (from: OpenStores, to: OpenStores) => convertIn(from, to, request, context)
-  if (target.kind !== 'containerd')
-    return await withSource(source, containerd, (from) =>
-      withTarget(target, null, containerd, (to) => convert(from, to)),
-    )
-  return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
-    withTarget(target, run, containerd, (to) =>
-      source.kind === 'containerd'
-        ? convert(sourceBeside(to, run, source), to)
-        : withSource(source, containerd, (from) => convert(from, to)),
-    ),
-  )
+  if (target.kind !== 'containerd') return await withBoth(places, null, convert)
+  const place = { containerd, snapshotter, uses: [target.kind] }
+  return await withRunAt(place, context.console, (run) => withBoth(places, run, convert))
 }
 
 async function convertIn(

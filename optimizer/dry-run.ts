@@ -4,13 +4,16 @@ import type { MarkKind } from '../shared/messages.ts'
 import { RUNC_SHIM, type RuntimeChoice } from './containerd/runtime-choice.ts'
 import { specJson } from './containerd/spec-json.ts'
 import type { Digest } from './image/digest.ts'
+import type { ImageLocation } from './image/location.ts'
 import { formatPlatform } from './image/platform.ts'
 import { type ContainerdPlace, withSource } from './open-stores.ts'
 import type { NamedWorkload } from './record-workloads.ts'
+import type { RunnerChoice } from './runner.ts'
 import { requireBlobs } from './store/missing.ts'
 import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { RESOLVER_PATH } from './workload/cni/resolver.ts'
 import { formatStep } from './workload/drive/drive.ts'
+import type { EngineName } from './workload/engine.ts'
 import { HOSTNAME, networkTexts } from './workload/network-files.ts'
 import type { StopOptions, WorkloadOptions } from './workload/options.ts'
 import { type ProcessPlan, planProcess, type RuntimeSpec, runtimeSpec } from './workload/spec/runtime-spec.ts'
@@ -20,9 +23,10 @@ import { stopSignalNumber } from './workload/stop-signal.ts'
 import { choosePlatformToRun, requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface DryRunRequest {
-  source: string
+  source: ImageLocation
   containerd: ContainerdPlace
   platforms: PlatformSelection
+  runner: RunnerChoice
   workload: WorkloadOptions
   /** Several in its place; empty: that one. */
   workloads: readonly NamedWorkload[]
@@ -44,6 +48,9 @@ export interface DryRun {
   cni: { network: string; plugins: string[] } | null
   /** `kind` is null where only the mounted root tells. */
   mark: { kind: MarkKind | null; reason: string }
+  /** What runs it. */
+  runner: EngineName
+  /** Where it is containerd. */
   snapshotter: string
   runtime: RuntimeChoice
   /** Of the container, besides those by which we find it. */
@@ -68,8 +75,8 @@ export interface StopRulesPlan {
 
 /** @returns JSON @throws {PreconditionError} what a run would find at once: image, platform, command, stop signal */
 export async function dryRun(request: DryRunRequest): Promise<string> {
-  const { source, containerd, platforms, workload, workloads } = request
-  return await withSource({ kind: 'containerd', name: source }, containerd, async (stores) => {
+  const { source, containerd, platforms, runner, workload, workloads } = request
+  return await withSource(source, containerd, async (stores) => {
     const { content, images } = stores
     const resolved = await resolveImages(images, content, stores.name, platforms)
     await requireBlobs({ content, images }, resolved)
@@ -80,13 +87,20 @@ export async function dryRun(request: DryRunRequest): Promise<string> {
     }
     const planned =
       workloads.length === 0
-        ? plannedRun(image, workload)
-        : workloads.map(({ name, options }) => ({ workload: name, ...plannedRun(image, options) }))
+        ? plannedRun(image, workload, runner.kind)
+        : workloads.map(({ name, options }) => ({
+            workload: name,
+            ...plannedRun(image, options, runner.kind),
+          }))
     return `${specJson(planned, 2)}\n`
   })
 }
 
-export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryRun {
+export function plannedRun(
+  image: ResolvedImage,
+  options: WorkloadOptions,
+  runner: EngineName = 'containerd',
+): DryRun {
   const config = image.config.config ?? {}
   const process = planProcess(config, options)
   const { [options.cni === undefined ? '' : RESOLVER_PATH]: _, ...files } = networkTexts(options)
@@ -115,7 +129,8 @@ export function plannedRun(image: ResolvedImage, options: WorkloadOptions): DryR
     drive: (options.drive ?? []).map((step) => (step.kind === 'exec' ? step.args : formatStep(step))),
     interactive: options.interactive === true,
     cni: plannedNetwork(options),
-    mark: expectedMark(options, image.manifest.layers.length),
+    mark: expectedMark(options, runner, image.manifest.layers.length),
+    runner,
     snapshotter: options.snapshotter,
     runtime: options.container?.runtime ?? { shim: RUNC_SHIM },
     labels: options.container?.labels ?? {},
@@ -163,8 +178,14 @@ function stopRules(options: StopOptions, signal: string | undefined): StopRulesP
 }
 
 /** What the run will find, where that can be known before the root is mounted. */
-function expectedMark({ mark, snapshotter }: WorkloadOptions, layers: number): DryRun['mark'] {
+function expectedMark(
+  { mark, snapshotter }: WorkloadOptions,
+  runner: EngineName,
+  layers: number,
+): DryRun['mark'] {
   if (mark === 'mount') return { kind: 'mount', reason: 'asked for with --mark' }
+  if (runner === 'runc' && layers > 0)
+    return { kind: 'filesystem', reason: 'the root is an overlay of the unpacked layers' }
   if (snapshotter === 'native') return { kind: 'mount', reason: 'this snapshotter gives bind mounts' }
   if (snapshotter === 'overlayfs' && layers > 0)
     return { kind: 'filesystem', reason: 'this snapshotter gives an overlay of its own to each container' }

@@ -11,7 +11,7 @@ import { OciArchive } from './store/oci-archive.ts'
 import { type FileImages, OciLayout } from './store/oci-layout.ts'
 import type { ContentStore, ImageStore } from './store/store.ts'
 import { packageVersion } from './version.ts'
-import { type Run, withRun } from './workload/run.ts'
+import { type ContainerdRun, type Run, withContainerdRun, withRun } from './workload/run.ts'
 
 /** Path of containerd's socket, and a namespace in it. */
 export interface ContainerdPlace {
@@ -66,31 +66,70 @@ function containerdStores(containerd: Containerd, location: ImageLocation, runId
 }
 
 /** A source in the run's containerd; with the target's very store where that is in it too: nothing is copied then. */
-export function sourceBeside(to: OpenStores, run: Run, location: ImageLocation): OpenStores {
+function sourceBeside(to: OpenStores, run: ContainerdRun, location: ImageLocation): OpenStores {
   const own = containerdStores(run.containerd, location, run.id)
   return to.content instanceof ContainerdContentStore ? { ...own, content: to.content } : own
 }
 
-/** A run in containerd: whatever is written in it is under its lease. */
-export async function withContainerdRun<T>(
-  place: ContainerdPlace,
-  snapshotter: string,
+/** Where a run has to do with containerd: nobody looks for its socket where no use of it is named. */
+export interface RunPlace {
+  containerd: ContainerdPlace
+  /** Where snapshots are made. */
+  snapshotter: string
+  /** Kinds of stores and of what runs a workload. */
+  uses: readonly string[]
+}
+
+/** A run; where containerd has a part in it, one with a lease there, under which is whatever it makes. */
+export async function withRunAt<T>(
+  { containerd: place, snapshotter, uses }: RunPlace,
   log: Log,
-  body: (run: Run) => Promise<T>,
+  body: (run: Run | ContainerdRun) => Promise<T>,
 ): Promise<T> {
+  const { version } = packageVersion()
+  if (!uses.includes('containerd')) return await withRun({ version, log }, body)
   const containerd = await Containerd.connect(place.address, place.namespace, place)
   try {
-    const { version } = packageVersion()
-    return await withRun({ containerd, version, snapshotter, log }, body)
+    return await withContainerdRun({ containerd, version, snapshotter, log }, body)
   } finally {
     containerd.close()
   }
 }
 
-/** Opens the target, in containerd within `run`; what was written for an image that was never put goes at the end. */
-export async function withTarget<T>(
+/** The source's stores; in containerd within `run`, where that has a part in it. */
+export async function withSourceIn<T>(
+  run: Run | ContainerdRun,
   location: ImageLocation,
-  run: Run | null,
+  place: ContainerdPlace,
+  body: (stores: OpenStores) => Promise<T>,
+): Promise<T> {
+  if (location.kind === 'containerd' && 'containerd' in run)
+    return await body(containerdStores(run.containerd, location, run.id))
+  return await withSource(location, place, body)
+}
+
+/** Source and target; what of them is in containerd is so within `run`. */
+export async function withBoth<T>(
+  {
+    source,
+    target,
+    containerd,
+  }: { source: ImageLocation; target: ImageLocation; containerd: ContainerdPlace },
+  run: Run | ContainerdRun | null,
+  body: (from: OpenStores, to: OpenStores) => Promise<T>,
+): Promise<T> {
+  const leased = run !== null && 'containerd' in run ? run : null
+  return await withTarget(target, leased, containerd, (to) =>
+    source.kind === 'containerd' && leased !== null
+      ? body(sourceBeside(to, leased, source), to)
+      : withSource(source, containerd, (from) => body(from, to)),
+  )
+}
+
+/** Opens the target, in containerd within `run`; what was written for an image that was never put goes at the end. */
+async function withTarget<T>(
+  location: ImageLocation,
+  run: ContainerdRun | null,
   place: ContainerdPlace,
   body: (stores: OpenStores) => Promise<T>,
 ): Promise<T> {

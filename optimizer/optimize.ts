@@ -1,37 +1,34 @@
-/** The main job: from a name in containerd to a new name. The whole story on one screen. */
+/** The main job: from a name in whatever store to a new name. The whole story on one screen. */
 import type { Log } from '../shared/log.ts'
 import type { Console } from './console.ts'
-import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts'
+import { convertImages, type OutputOptions, resolveWhole, spoolRequest } from './conversion.ts'
 import type { ImageLocation } from './image/location.ts'
 import { formatPlatform } from './image/platform.ts'
 import { meantFor, type OrderOf, orderWithoutRun, recordedOrder } from './image-order.ts'
-import {
-  type ContainerdPlace,
-  type OpenStores,
-  sourceBeside,
-  withContainerdRun,
-  withTarget,
-} from './open-stores.ts'
+import { withEarlyLayers } from './open-layers.ts'
+import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
+import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages } from './stages.ts'
 import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
-import { requireSamePidNamespace } from './workload/pid-namespace.ts'
 import { requirePrivilege } from './workload/privilege.ts'
 import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { choosePlatformToRun, requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface OptimizeRequest {
-  source: Extract<ImageLocation, { kind: 'containerd' }>
+  source: ImageLocation
   target: ImageLocation
   containerd: ContainerdPlace
   platforms: PlatformSelection
   snapshotter: string
+  /** What runs the workload, if anything is run. */
+  runner: RunnerChoice
   /** null: nothing is run. */
   workload: WorkloadOptions | null
   /** Several in its place, one after the other; empty: that one. */
@@ -63,47 +60,52 @@ export async function optimize(
     request.given.records.length === 0
   )
     requireWorkloadPlatform(only)
-  const { snapshotter, target } = request
+  const { snapshotter, source, target, runner } = request
   const containerd = { ...request.containerd, signal: context.signal }
-  return await withContainerdRun(containerd, snapshotter, context.console, (run) =>
-    withTarget(target, run, containerd, (to) => optimizeIn(run, to, request, context)),
+  const uses = [source.kind, target.kind, ...(request.workload === null ? [] : [runner.kind])]
+  return await withRunAt({ containerd, snapshotter, uses }, context.console, (run) =>
+    withBoth({ source, target, containerd }, run, (from, to) =>
+      optimizeIn(run, { from, to }, request, context),
+    ),
   )
 }
 
 async function optimizeIn(
   run: Run,
-  to: OpenStores,
+  { from, to }: { from: OpenStores; to: OpenStores },
   request: OptimizeRequest,
   context: OptimizeContext,
 ): Promise<ConversionResult> {
   const { console: log } = context
   const { given, output, workload, workloads, recording } = request
-  if (workload !== null) requireSamePidNamespace(run.containerd.address)
   const running = { ...context, stages: new Stages(log) }
   // With records given it has to be seen first whether there is anything left to run.
-  const early =
+  const started =
     workload !== null && workloads.length === 0 && given.records.length === 0
       ? { notifier: EarlyNotifier.start(run, workload, context.signal) }
       : {}
-  const from = sourceBeside(to, run, request.source)
   const resolved = await resolveWhole(from, request.platforms, output, running)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
-  const runs =
-    workload === null || chosen === null
-      ? []
-      : await recordWorkloads(run, chosen, { workload, workloads }, { ...running, ...early })
-
-  const orderOf: OrderOf = (image, layers) =>
-    image === chosen && runs.length > 0
-      ? recordedOrder(image, concludeRecord(runs, image, layers, recording, log))
-      : orderWithoutRun(image, layers, given, log)
-  const conversion = await convertImages({ from, to, resolved, output, orderOf }, running)
-  return conversionResult({
-    resolved,
-    targetName: to.label,
-    conversion,
-    stages: running.stages.times,
+  const opening = chosen === null ? null : spoolRequest(from, chosen, output, running)
+  return await withEarlyLayers(opening, async (early) => {
+    const { snapshotter } = request
+    const runs =
+      workload === null || early === null
+        ? []
+        : await recordWorkloads(
+            runnerFor(run, request.runner, { snapshotter, early, log }),
+            early.image,
+            { workload, workloads },
+            { ...running, ...started },
+          )
+    const orderOf: OrderOf = (image, layers) =>
+      image === chosen && runs.length > 0
+        ? recordedOrder(image, concludeRecord(runs, image, layers, recording, log))
+        : orderWithoutRun(image, layers, given, log)
+    const conversion = await convertImages({ from, to, resolved, output, early, orderOf }, running)
+    const { times } = running.stages
+    return conversionResult({ resolved, targetName: to.label, conversion, stages: times })
   })
 }
 

@@ -4,13 +4,13 @@ import { formatPlatform } from './image/platform.ts'
 import type { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
+import type { Engine } from './workload/engine.ts'
 import type { WorkloadOptions } from './workload/options.ts'
 import type { Run } from './workload/run.ts'
 import { runWorkload, type WorkloadRun } from './workload/run-workload.ts'
 import { planProcess } from './workload/spec/runtime-spec.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { requireTerminal } from './workload/terminal/lent-terminal.ts'
-import { unpackImage } from './workload/unpack.ts'
 
 export interface RecordContext {
   console: Console
@@ -24,6 +24,7 @@ export interface RecordContext {
 
 export async function recordImage(
   run: Run,
+  engine: Engine,
   image: ResolvedImage,
   options: WorkloadOptions,
   { console: log, signal, nextInterrupt, stages, ...context }: RecordContext,
@@ -33,13 +34,11 @@ export async function recordImage(
   planProcess(config.config ?? {}, options)
   if (options.terminal === true) requireTerminal()
   const notifier = context.notifier ?? EarlyNotifier.start(run, options, signal)
-  const chainId = await stages.run('unpack', options.snapshotter, () =>
-    unpackImage(run, { manifest, config, snapshotter: options.snapshotter, signal }),
-  )
+  const unpacked = await stages.run('unpack', engine.place, () => engine.unpack({ manifest, config }, signal))
   return await stages.run('record', `${name} (${formatPlatform(image.platform)})`, () =>
-    runWorkload(run, {
+    runWorkload(run, engine, {
       image: { name, config },
-      chainId,
+      unpacked,
       options,
       notifier,
       output: (stream, line) => log.info(`${stream === 'stdout' ? '|' : '!'} ${line}`, { stream, line }),

@@ -1,32 +1,34 @@
 /** `optimizer record`: run an image and keep what it read. Nothing is converted, no layer is written anywhere. */
 import type { AccessRecord } from '../shared/record.ts'
 import type { Console } from './console.ts'
-import { Containerd } from './containerd/client.ts'
 import type { Digest } from './image/digest.ts'
+import type { ImageLocation } from './image/location.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
-import { indexLayers } from './open-layers.ts'
-import type { ContainerdPlace } from './open-stores.ts'
+import { EarlyLayers, indexLayers } from './open-layers.ts'
+import { type ContainerdPlace, type OpenStores, withRunAt, withSourceIn } from './open-stores.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
+import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages, type StageTime } from './stages.ts'
-import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
 import { requireBlobs } from './store/missing.ts'
 import { type ResolvedImage, resolveImages } from './store/resolve.ts'
-import { packageVersion } from './version.ts'
+import { SpoolSpace } from './tar/spool-space.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
-import { requireSamePidNamespace } from './workload/pid-namespace.ts'
 import { requirePrivilege } from './workload/privilege.ts'
-import { type Run, withRun } from './workload/run.ts'
+import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { requireWorkloadPlatform } from './workload-platform.ts'
 
 export interface RecordRequest {
-  source: string
+  source: ImageLocation
   containerd: ContainerdPlace
   platform: Platform
+  runner: RunnerChoice
+  /** Where layers are uncompressed to be unpacked. */
+  spoolFolder: string
   workload: WorkloadOptions
   /** Several in its place, one after the other; empty: that one. */
   workloads: readonly NamedWorkload[]
@@ -58,39 +60,39 @@ export async function recordOnly(
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   requirePrivilege()
   requireWorkloadPlatform(request.platform)
-  const { address, namespace, directReads } = request.containerd
-  const containerd = await Containerd.connect(address, namespace, { directReads })
-  try {
-    requireSamePidNamespace(containerd.address)
-    const { version } = packageVersion()
-    const { snapshotter } = request.workload
-    const options = { containerd, version, snapshotter, log: context.console }
-    return await withRun(options, (run) => recordIn(run, request, context))
-  } finally {
-    containerd.close()
-  }
+  const { source, runner, workload } = request
+  const containerd = { ...request.containerd, signal: context.signal }
+  const place = { containerd, snapshotter: workload.snapshotter, uses: [source.kind, runner.kind] }
+  return await withRunAt(place, context.console, (run) =>
+    withSourceIn(run, source, containerd, (from) => recordIn(run, from, request, context)),
+  )
 }
 
 async function recordIn(
   run: Run,
-  { source, platform, workload, workloads, recording }: RecordRequest,
+  { content, images, name, label }: OpenStores,
+  { platform, workload, workloads, recording, ...request }: RecordRequest,
   context: RecordOnlyContext,
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   const { console: log, signal } = context
   // Of several each has its own.
-  const early = workloads.length === 0 ? { notifier: EarlyNotifier.start(run, workload, signal) } : {}
+  const started = workloads.length === 0 ? { notifier: EarlyNotifier.start(run, workload, signal) } : {}
   const stages = new Stages(log)
-  const content = new ContainerdContentStore(run.containerd, run.id)
-  const images = new ContainerdImageStore(run.containerd)
-  const resolved = await stages.run('resolve', source, () =>
-    resolveImages(images, content, source, [platform]),
-  )
+  const resolved = await stages.run('resolve', label, () => resolveImages(images, content, name, [platform]))
   await requireBlobs({ content, images }, resolved)
   const image = resolved.images[0] as ResolvedImage
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
 
-  const runs = await recordWorkloads(run, image, { workload, workloads }, { ...context, ...early, stages })
-  const layers = await indexLayers({ content, image, signal, stages })
+  const opening = { content, image, signal, stages, space: new SpoolSpace({ folder: request.spoolFolder }) }
+  const early = new EarlyLayers(opening, false)
+  const runner = runnerFor(run, request.runner, { snapshotter: workload.snapshotter, early, log })
+  const runs = await recordWorkloads(
+    runner,
+    image,
+    { workload, workloads },
+    { ...context, ...started, stages },
+  )
+  const layers = await indexLayers(opening, early)
   const record = concludeRecord(runs, image, layers, recording, log)
   const result: RecordResult = {
     schemaVersion: RECORD_RESULT_SCHEMA_VERSION,

@@ -2,10 +2,11 @@
 import { CodedError } from '../shared/errors.ts'
 import { type RecordContext, recordImage } from './record-image.ts'
 import type { ResolvedImage } from './store/resolve.ts'
-import { packageVersion } from './version.ts'
+import type { Engine } from './workload/engine.ts'
 import type { WorkloadOptions } from './workload/options.ts'
-import { type Run, withRun } from './workload/run.ts'
+import type { Run } from './workload/run.ts'
 import type { WorkloadRun } from './workload/run-workload.ts'
+import type { Runner } from './workload/runner.ts'
 
 export interface NamedWorkload {
   name: string
@@ -23,20 +24,21 @@ export interface NamedRun {
  * The first that fails ends it all.
  */
 export async function recordWorkloads(
-  run: Run,
+  runner: Runner,
   image: ResolvedImage,
   { workload, workloads }: { workload: WorkloadOptions; workloads: readonly NamedWorkload[] },
   context: RecordContext,
 ): Promise<NamedRun[]> {
-  if (workloads.length === 0) return [{ name: null, run: await recordImage(run, image, workload, context) }]
-  const { version } = packageVersion()
+  if (workloads.length === 0) {
+    const { run, engine } = runner
+    return [{ name: null, run: await recordImage(run, engine, image, workload, context) }]
+  }
   const runs: NamedRun[] = []
   for (const { name, options } of workloads) {
     context.console.info(`workload ${name}, ${runs.length + 1} of ${workloads.length}`, { workload: name })
-    const { snapshotter } = options
-    const place = { containerd: run.containerd, version, snapshotter, log: context.console }
     try {
-      runs.push({ name, run: await withRun(place, (own) => recordImage(own, image, options, context)) })
+      const record = (run: Run, engine: Engine) => recordImage(run, engine, image, options, context)
+      runs.push({ name, run: await runner.withOwnRun(record) })
     } catch (error) {
       if (error instanceof CodedError && !context.signal.aborted)
         error.message = `workload ${name}: ${error.message}`

@@ -6,6 +6,7 @@ void InitFanotify(Napi::Env env, Napi::Object exports);
 void InitCompression(Napi::Env env, Napi::Object exports);
 void InitNetwork(Napi::Env env, Napi::Object exports);
 void InitOverlay(Napi::Env env, Napi::Object exports);
+void InitUnpack(Napi::Env env, Napi::Object exports);
 void InitSignals(Napi::Env env, Napi::Object exports);
 void InitMemory(Napi::Env env, Napi::Object exports);
 
@@ -15,6 +16,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCompression(env, exports);
   InitNetwork(env, exports);
   InitOverlay(env, exports);
+  InitUnpack(env, exports);
   InitSignals(env, exports);
   InitMemory(env, exports);
   return exports;

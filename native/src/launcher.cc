@@ -3,6 +3,7 @@
 //
 //   launcher <pid of the parent> <program> [argument]...      the notifier itself, for an optimizer
 //   launcher command <pid> <root or nothing>                  a command for a stand-alone notifier, see RunCommand
+//   launcher container <pid file> <console socket or nothing> <runtime> [argument]...      see container.cc
 //
 // A failure of the first is one line `<stage> <errno> <text>` on stderr and exit status 81 (82: wrong arguments).
 // Environment of its program: HOTLAYER_ROOT is `own`, or `shared <errno>` where the kernel refused a root of its own.
@@ -23,6 +24,8 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include "container.h"
 
 static constexpr int kExitFailed = 81, kExitUsage = 82;
 // As a shell says it of a command.
@@ -145,6 +148,8 @@ static int RunCommand(pid_t limits_as, const char* root) {
 int main(int count, char** arguments) {
   if (count == 4 && strcmp(arguments[1], "command") == 0)
     return RunCommand(static_cast<pid_t>(PositiveNumber(arguments[2])), arguments[3]);
+  if (count >= 5 && strcmp(arguments[1], "container") == 0)
+    return RunContainer(arguments[2], arguments[3], arguments + 4);
   const long parent = count >= 3 ? PositiveNumber(arguments[1]) : 0;
   if (parent == 0) {
     dprintf(STDERR_FILENO, "usage %d launcher <pid of the parent> <program> [argument]...\n", EINVAL);

@@ -1,7 +1,9 @@
-import { dirname } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Argv } from 'yargs'
 import { CodedError, UsageError } from '../../shared/errors.ts'
 import { parseLocation } from '../image/location.ts'
+import type { CacheLimits } from '../unpack/clean-cache.ts'
 import type { CleanReport } from '../workload/clean.ts'
 import { requirePrivilege } from '../workload/privilege.ts'
 import type { Arguments, Command, CommandContext } from './command.ts'
@@ -13,9 +15,12 @@ import {
   SNAPSHOTTER_DEFAULT,
   single,
 } from './common-options.ts'
+import { addCacheOption, cacheFolder } from './runner-options.ts'
 import { TITLES } from './titles.ts'
+import { contradiction, durationSeconds, sizeBytes } from './values.ts'
 
 const SCHEMA_VERSION = 1
+const CACHE_GROUP = 'Unpacked layers:'
 
 export const cleanCommand: Command = {
   ...TITLES.clean,
@@ -25,13 +30,25 @@ export const cleanCommand: Command = {
       command: 'optimizer clean oci:python oci-archive:python.tar',
       describe: 'in a layout and beside an archive, without root',
     },
+    {
+      command: 'optimizer clean --cache --cache-size 10GiB --cache-age 168h',
+      describe:
+        'unpacked layers that no run uses: those not used for a week, then the oldest until 10 GiB stay',
+    },
   ],
-  builder: (yargs) => addOutputOptions(addSocketOptions(addOwnOptions(yargs))),
+  builder: (yargs) => addOutputOptions(addSocketOptions(addCacheOptions(addOwnOptions(yargs)))),
 
   async run(argv, context) {
     const { console } = context
     const folders = stagingParents(argv)
-    const report = folders.length > 0 ? await cleanFolders(folders) : await cleanContainerd(argv, context)
+    const limits = cacheLimits(argv)
+    if (limits !== null && folders.length > 0)
+      throw contradiction('--cache is about unpacked layers, <place> about images: leave one of them out')
+    const report = await (limits !== null
+      ? cleanLayers(argv, limits, context)
+      : folders.length > 0
+        ? cleanFolders(folders)
+        : cleanRuns(argv, context))
     for (const id of report.undecided)
       console.warn(`${id} belongs to a process that cannot be seen from here: left alone`)
     const failures = report.runs.flatMap((run) => run.failures)
@@ -58,6 +75,62 @@ function addOwnOptions(yargs: Argv): Argv {
     })
 }
 
+function addCacheOptions(yargs: Argv): Argv {
+  return addCacheOption(yargs, CACHE_GROUP)
+    .option('cache', {
+      group: CACHE_GROUP,
+      type: 'boolean',
+      default: false,
+      describe: 'unpacked layers that no run uses, in place of what runs left: all, or as the limits say',
+    })
+    .option('cache-size', {
+      group: CACHE_GROUP,
+      type: 'string',
+      describe: 'the longest unused go until the others have no more bytes, e.g. 10GiB',
+    })
+    .option('cache-age', {
+      group: CACHE_GROUP,
+      type: 'string',
+      describe: 'what was not used for longer goes, e.g. 168h',
+    })
+}
+
+/** null: not asked for. @throws {UsageError} */
+function cacheLimits(argv: Arguments): CacheLimits | null {
+  const size = single(argv, 'cache-size')
+  const age = single(argv, 'cache-age')
+  if (argv.cache !== true) {
+    if (size === undefined && age === undefined) return null
+    throw contradiction('--cache-size and --cache-age are limits of --cache: add that')
+  }
+  return {
+    ...(size === undefined
+      ? {}
+      : { sizeBytesMax: sizeBytes('cache-size', size, 0, Number.MAX_SAFE_INTEGER) }),
+    ...(age === undefined ? {} : { ageSecondsMax: durationSeconds('cache-age', age) }),
+  }
+}
+
+/** @param limits null: only what killed runs left there */
+async function cleanLayers(
+  argv: Arguments,
+  limits: CacheLimits | null,
+  { console, signal }: CommandContext,
+): Promise<CleanReport> {
+  const folder = cacheFolder(argv)
+  const [{ LayerCache }, { cleanCache }, { runFoldersRoot }] = await Promise.all([
+    import('../unpack/layer-cache.ts'),
+    import('../unpack/clean-cache.ts'),
+    import('../workload/run.ts'),
+  ])
+  if (!LayerCache.isIn(folder)) return { runs: [], undecided: [] }
+  const cache = LayerCache.open(folder, console)
+  const isRunKnown = (id: string) => existsSync(join(runFoldersRoot(), id))
+  const { removed, failures, undecided } = await cleanCache(cache, limits, isRunKnown, signal)
+  const found = removed.length > 0 || failures.length > 0
+  return { runs: found ? [{ id: cache.folder, removed, failures }] : [], undecided }
+}
+
 /** Where runs that wrote these images have kept what was not finished. */
 function stagingParents(argv: Arguments): string[] {
   const parents = repeated(argv, 'place').map((text) => {
@@ -79,18 +152,28 @@ function stagingParents(argv: Arguments): string[] {
 
 async function cleanFolders(folders: readonly string[]): Promise<CleanReport> {
   const { cleanStaging } = await import('../store/clean-staging.ts')
-  const reports = await Promise.all(folders.map(cleanStaging))
-  return {
-    runs: reports.flatMap(({ runs }) => runs),
-    undecided: reports.flatMap(({ undecided }) => undecided),
+  return joined(await Promise.all(folders.map(cleanStaging)))
+}
+
+/** Of runs with containerd and without; where there is no containerd and nobody asks for one, without it. */
+async function cleanRuns(argv: Arguments, context: CommandContext): Promise<CleanReport> {
+  requirePrivilege(
+    'what a run has mounted is unmounted with CAP_SYS_ADMIN alone: run as root (sudo), or name oci:DIR or oci-archive:FILE',
+  )
+  const { cleanOwnRuns, hasRunsFor } = await import('../workload/clean.ts')
+  const own = await cleanOwnRuns(context.console)
+  const layers = await cleanLayers(argv, null, context)
+  const { address, namespace } = containerdOptions(argv)
+  const isAskedFor = single(argv, 'address') !== undefined || process.env.CONTAINERD_ADDRESS !== undefined
+  if (!isAskedFor && !existsSync(address) && !hasRunsFor({ address, namespace })) {
+    context.console.info(`there is no containerd at ${address}: runs without it were looked for alone`)
+    return joined([own, layers])
   }
+  return joined([own, layers, await cleanContainerd(argv, context)])
 }
 
 async function cleanContainerd(argv: Arguments, { console }: CommandContext): Promise<CleanReport> {
   const { address, namespace } = containerdOptions(argv)
-  requirePrivilege(
-    'what a run has mounted is unmounted with CAP_SYS_ADMIN alone: run as root (sudo), or name oci:DIR or oci-archive:FILE',
-  )
   const [{ Containerd }, { clean }] = await Promise.all([
     import('../containerd/client.ts'),
     import('../workload/clean.ts'),
@@ -100,6 +183,13 @@ async function cleanContainerd(argv: Arguments, { console }: CommandContext): Pr
     return await clean(containerd, single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT, console)
   } finally {
     containerd.close()
+  }
+}
+
+function joined(reports: readonly CleanReport[]): CleanReport {
+  return {
+    runs: reports.flatMap(({ runs }) => runs),
+    undecided: reports.flatMap(({ undecided }) => undecided),
   }
 }
 

@@ -1,8 +1,11 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
-import { parseLocation } from '../image/location.ts'
+import { type ImageLocation, parseLocation } from '../image/location.ts'
 import type { OptimizeRequest } from '../optimize.ts'
+import type { NamedWorkload } from '../record-workloads.ts'
+import type { RunnerChoice } from '../runner.ts'
 import { formatSummary } from '../summary.ts'
+import type { WorkloadOptions } from '../workload/options.ts'
 import type { Arguments, Command } from './command.ts'
 import {
   addContainerdOptions,
@@ -24,6 +27,7 @@ import {
   targetLocation,
 } from './output-options.ts'
 import { recordingOptions } from './recording-options.ts'
+import { runnerOption } from './runner-options.ts'
 import { TITLES } from './titles.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 import { namedWorkloads } from './workloads.ts'
@@ -54,8 +58,7 @@ export const optimizeCommand: Command = {
     const request = optimizeRequest(argv)
     if (argv[DRY_RUN] === true && request.workload !== null) {
       const { dryRun } = await import('../dry-run.ts')
-      const { source, containerd, platforms, workload, workloads } = request
-      return await dryRun({ source: source.name, containerd, platforms, workload, workloads })
+      return await dryRun({ ...request, workload: request.workload })
     }
     const { optimize } = await import('../optimize.ts')
     const result = await optimize(request, context)
@@ -69,7 +72,7 @@ function addPositionals(yargs: Argv): Argv {
   return yargs
     .positional('source', {
       type: 'string',
-      describe: 'image in containerd: looked up as typed, then as docker completes names',
+      describe: `the image: ${LOCATION_FORMS}`,
     })
     .positional('target', { type: 'string', describe: `where the new image goes: ${LOCATION_FORMS}` })
 }
@@ -92,26 +95,31 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
   }
   const output = outputOptions(argv)
   requireOrderKept(output, runs || given.list !== null || given.records.length > 0)
+  const source = parseLocation('source', positional(argv, 'source'))
+  const workload = runs ? workloadOptions(argv) : null
+  const workloads = runs ? namedWorkloads(argv) : []
   return {
-    source: sourceLocation(argv),
+    source,
     target: targetLocation(argv),
     containerd: containerdOptions(argv),
     platforms: platformSelection(argv),
     snapshotter: single(argv, 'snapshotter') ?? SNAPSHOTTER_DEFAULT,
-    workload: runs ? workloadOptions(argv) : null,
-    workloads: runs ? namedWorkloads(argv) : [],
+    runner: runnerChoice(argv, source, workload, workloads),
+    workload,
+    workloads,
     recording: recordingOptions(argv, false),
     given,
     output,
   }
 }
 
-/** containerd runs what is in it. */
-function sourceLocation(argv: Arguments): OptimizeRequest['source'] {
-  const location = parseLocation('source', positional(argv, 'source'))
-  if (location.kind === 'containerd') return location
-  throw new UsageError(
-    'IMAGE_ARGUMENT_INVALID',
-    '<source> is not in containerd, which runs it: import it first, or use `optimizer convert` with a record',
-  )
+/** Where nothing is run, nothing need be there to run it. */
+function runnerChoice(
+  argv: Arguments,
+  source: ImageLocation,
+  workload: WorkloadOptions | null,
+  workloads: readonly NamedWorkload[],
+): RunnerChoice {
+  if (workload === null) return { kind: 'containerd' }
+  return runnerOption(argv, source, [workload, ...workloads.map(({ options }) => options)])
 }

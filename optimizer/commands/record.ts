@@ -1,4 +1,6 @@
+import { tmpdir } from 'node:os'
 import { formatRecord } from '../../shared/record.ts'
+import { parseLocation } from '../image/location.ts'
 import type { RecordRequest, RecordResult } from '../record-only.ts'
 import type { Arguments, Command } from './command.ts'
 import {
@@ -6,11 +8,13 @@ import {
   addOutputOptions,
   addPlatformOption,
   containerdOptions,
+  LOCATION_FORMS,
   platformOption,
   positional,
 } from './common-options.ts'
 import { addConfigOption } from './config-option.ts'
 import { recordingOptions } from './recording-options.ts'
+import { runnerOption } from './runner-options.ts'
 import { TITLES } from './titles.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
 import { namedWorkloads } from './workloads.ts'
@@ -32,7 +36,7 @@ export const recordCommand: Command = {
             addConfigOption(
               yargs.positional('source', {
                 type: 'string',
-                describe: 'image in containerd: looked up as typed, then as docker completes names',
+                describe: `the image: ${LOCATION_FORMS}`,
               }),
             ),
           ),
@@ -44,8 +48,7 @@ export const recordCommand: Command = {
     const request = recordRequest(argv)
     if (argv[DRY_RUN] === true) {
       const { dryRun } = await import('../dry-run.ts')
-      const { source, containerd, platform, workload, workloads } = request
-      return await dryRun({ source, containerd, platforms: [platform], workload, workloads })
+      return await dryRun({ ...request, platforms: [request.platform] })
     }
     const { recordOnly } = await import('../record-only.ts')
     const { record, result } = await recordOnly(request, context)
@@ -57,12 +60,18 @@ export const recordCommand: Command = {
 
 /** Everything that can be wrong with the command line is found here, before anything runs. */
 export function recordRequest(argv: Arguments): RecordRequest {
+  const source = parseLocation('source', positional(argv, 'source'))
+  const workload = workloadOptions(argv)
+  const workloads = namedWorkloads(argv)
+  const all = [workload, ...workloads.map(({ options }) => options)]
   return {
-    source: positional(argv, 'source'),
+    source,
     containerd: containerdOptions(argv),
     platform: platformOption(argv),
-    workload: workloadOptions(argv),
-    workloads: namedWorkloads(argv),
+    runner: runnerOption(argv, source, all),
+    spoolFolder: tmpdir(),
+    workload,
+    workloads,
     recording: recordingOptions(argv, true),
   }
 }

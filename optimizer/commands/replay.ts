@@ -7,6 +7,7 @@ import {
   addOutputOptions,
   addPlatformOption,
   addTocReferenceOption,
+  LOCATION_FORMS,
   positional,
   single,
   tocReferenceOption,
@@ -42,8 +43,7 @@ export const replayCommand: Command = {
     const { recording } = request
     if (argv[DRY_RUN] === true) {
       const { dryRun } = await import('../dry-run.ts')
-      const { source, containerd, platform, workload, workloads } = recording
-      return await dryRun({ source, containerd, platforms: [platform], workload, workloads })
+      return await dryRun({ ...recording, platforms: [recording.platform] })
     }
     const [{ replay }, { formatReplay, hitError }] = await Promise.all([
       import('../replay.ts'),
@@ -60,7 +60,7 @@ function addOwnOptions(yargs: Argv): Argv {
   return yargs
     .positional('source', {
       type: 'string',
-      describe: 'an optimized image in containerd: looked up as typed, then as docker completes names',
+      describe: `an optimized image: ${LOCATION_FORMS}`,
     })
     .option('min-hit', {
       type: 'string',

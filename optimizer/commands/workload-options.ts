@@ -11,6 +11,7 @@ import { addContainerOptions, containerOptions } from './container-options.ts'
 import { addDriveOptions, driveOptions } from './drive-options.ts'
 import { parseEnvFile } from './env-file.ts'
 import { addRecordingOptions, watchOptions } from './recording-options.ts'
+import { addRunnerOptions } from './runner-options.ts'
 import { addStopOptions, stopOptions } from './stop-options.ts'
 import { addTerminalOptions, terminalOptions } from './terminal-options.ts'
 import { environmentChange, inputFile, stringArray } from './values.ts'
@@ -48,7 +49,7 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       default: SNAPSHOTTER_DEFAULT,
       describe: "containerd's snapshotter for the container's root",
     })
-  const surrounded = addContainerOptions(addCniOptions(addTerminalOptions(options)))
+  const surrounded = addContainerOptions(addCniOptions(addTerminalOptions(addRunnerOptions(options))))
   return addRecordingOptions(addStopOptions(addDriveOptions(surrounded))).option(DRY_RUN, {
     group: 'Output:',
     type: 'boolean',

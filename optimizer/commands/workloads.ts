@@ -6,7 +6,7 @@ import { addWorkloadOptions, workloadOptions } from './workload-options.ts'
 
 /** Of the whole recording, however many workloads there are. */
 const COMMON_GROUP = 'Recording:'
-const COMMON_OPTIONS = ['snapshotter']
+const COMMON_OPTIONS = ['snapshotter', 'runner', 'cache-dir']
 
 /** Options that each of several workloads may have for itself. */
 export function workloadOptionNames(): string[] {

@@ -2,7 +2,7 @@
 import { CodedError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import { detailsOf } from '../containerd/errors.ts'
-import type { Tasks } from '../containerd/tasks.ts'
+import type { Container, ExecProcess } from './engine.ts'
 import { untilAborted } from './stop-rules/until.ts'
 import { type LineSink, TaskOutput } from './task-output.ts'
 
@@ -15,8 +15,7 @@ export interface ExecEnd {
 }
 
 export interface ExecPlace {
-  tasks: Tasks
-  containerId: string
+  container: Container
   /** Of the workload, in the form of a runtime spec: the commands run as it does, but without a terminal. */
   process: Record<string, unknown>
   runFolder: string
@@ -68,18 +67,19 @@ export class ContainerExec {
     output: TaskOutput | null,
     onPid: (pid: number) => void,
   ): Promise<ExecEnd> {
-    const { tasks, containerId } = this.#place
+    const { container } = this.#place
     signal.throwIfAborted()
     const execId = `exec-${++this.#count}`
+    let running: ExecProcess
     try {
-      const { pid } = await tasks.exec(containerId, execId, { ...this.#process, args }, output?.paths)
-      onPid(pid)
+      running = await container.exec(execId, { ...this.#process, args }, output?.paths)
+      onPid(running.pid)
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       return { status: null, lastLines: [detailsOf(error)] }
     }
     try {
-      const status = await untilAborted(tasks.wait(containerId, { execId }), signal)
+      const status = await untilAborted(running.wait(), signal)
       await output?.drained()
       return { status, lastLines: output?.lastLines ?? [] }
     } catch (error) {
@@ -87,8 +87,8 @@ export class ContainerExec {
       if (error instanceof CodedError) return { status: null, lastLines: [detailsOf(error)] }
       throw error
     } finally {
-      // What is still there is removed with the task.
-      await tasks.endExec(containerId, execId).catch(() => {})
+      // What is still there is removed with the container.
+      await running.end().catch(() => {})
     }
   }
 }

@@ -5,7 +5,7 @@ import { mount } from '../../native/mounts.ts'
 import { raiseLoopback } from '../../native/network.ts'
 import { attach, detach } from './cni/attachment.ts'
 import { fillResolver } from './cni/resolver.ts'
-import type { ContainerTask } from './container-task.ts'
+import { type Container, networkPathOf } from './engine.ts'
 import type { WorkloadOptions } from './options.ts'
 import { unmountBelow } from './rootfs.ts'
 import type { Run } from './run.ts'
@@ -19,17 +19,18 @@ const NAMESPACE_FILE = 'netns'
  */
 export async function joinNetwork(
   run: Run,
-  task: ContainerTask,
+  workload: Container,
   { netHost, cni, container }: WorkloadOptions,
 ): Promise<() => Promise<void>> {
   if (netHost) return async () => {}
-  raiseLoopback(task.networkPath)
+  const networkPath = networkPathOf(workload)
+  raiseLoopback(networkPath)
   if (cni === undefined) return async () => {}
   // A path below /proc would be another process's once this one has ended.
   const namespacePath = join(run.folder, NAMESPACE_FILE)
   closeSync(openSync(namespacePath, 'wx', 0o600))
   const release = run.undo.push(`the mount ${namespacePath}`, () => unmountBelow(namespacePath))
-  mount({ type: 'none', source: task.networkPath, target: namespacePath, options: ['bind'] })
+  mount({ type: 'none', source: networkPath, target: namespacePath, options: ['bind'] })
   const leave = run.undo.push(`the network "${cni.network.name}"`, () => detach(run.folder))
   const result = await attach(run.folder, run.id, namespacePath, cni)
   fillResolver(run.folder, result, container?.resolver)

@@ -1,13 +1,14 @@
 /** A workload from its first instruction to its last. */
 import { CodedError, WorkloadError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
-import type { ContainerTask } from './container-task.ts'
 import type { Drive } from './drive/drive.ts'
+import type { Container, TaskEnd } from './engine.ts'
 import type { NotifierProcess } from './notifier-process.ts'
 import type { StopOptions } from './options.ts'
 import type { ProcessPlan } from './spec/runtime-spec.ts'
+import { stopContainer } from './stop-container.ts'
 import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
-import { firstEnd, type TaskEnd } from './supervise.ts'
+import { firstEnd } from './supervise.ts'
 import type { WorkloadStreams } from './workload-streams.ts'
 
 export interface Execution {
@@ -19,7 +20,7 @@ export interface Execution {
 }
 
 export interface ExecutionParts {
-  task: ContainerTask
+  container: Container
   notifier: NotifierProcess
   stopSignal: number
   stopRules: StopPlan
@@ -31,15 +32,15 @@ export interface ExecutionParts {
 
 /** @throws {NotifierError} when the notifier dies meanwhile; the signal's reason */
 export async function execute(parts: ExecutionParts): Promise<Execution> {
-  const { task, notifier, stopSignal, stopRules, streams, options, log, signal } = parts
-  const ended = task.wait()
+  const { container, notifier, stopSignal, stopRules, streams, options, log, signal } = parts
+  const ended = container.wait()
   ended.catch(() => {})
-  await streams.prepare(task)
-  await task.start()
+  await streams.prepare(container)
+  await container.start()
   const started = new Date()
   const startedAt = performance.now()
   if (options.waitOnSignal) log.info(`the workload runs until SIGINT (${streams.interruptKeys})`)
-  streams.begin(task)
+  streams.begin(container)
   const end = await firstEnd({
     task: ended,
     notifierEnded: notifier.ended,
@@ -56,7 +57,8 @@ export async function execute(parts: ExecutionParts): Promise<Execution> {
   } else if (end.by === 'rule') {
     stop = end.stop
     log.info(`stopping the workload: ${stop.reason}`)
-    last = await task.stop({ ended, stopSignal, graceSeconds: options.stopTimeoutSeconds, signal })
+    const { stopTimeoutSeconds: graceSeconds } = options
+    last = await stopContainer(container, { ended, stopSignal, graceSeconds, log, signal })
   } else {
     throw await deathOf(notifier)
   }

@@ -33,6 +33,34 @@ export function runtimeChoice(text: string): RuntimeChoice {
   return basename(program).startsWith('containerd-shim-') ? { shim: program } : { shim: RUNC_SHIM, program }
 }
 
+/** In the order of trial. */
+const RUNTIMES = ['runc', 'crun']
+
+/** Without containerd there is no shim but our own. @throws {PreconditionError} RUNTIME_UNSUITABLE */
+export function requireOwnRuntime(runtime: RuntimeChoice | undefined): void {
+  if (runtime === undefined || runtime.shim === RUNC_SHIM) return
+  throw new PreconditionError(
+    'RUNTIME_UNSUITABLE',
+    `--runtime ${runtime.shim} is a shim, which only containerd runs: import the image into containerd, or name runc, crun or another program with runc's command line`,
+  )
+}
+
+/**
+ * The program for workloads that name none.
+ * @param named of all workloads; where each names a program, none is looked for
+ * @throws {PreconditionError} RUNTIME_MISSING
+ */
+export function defaultRuntime(named: readonly (RuntimeChoice | undefined)[]): string {
+  const program = RUNTIMES.map((name) => findProgram(name, [])).find((path) => path !== undefined)
+  const first = named[0]?.program
+  if (program !== undefined) return program
+  if (first !== undefined && named.every((runtime) => runtime?.program !== undefined)) return first
+  throw new PreconditionError(
+    'RUNTIME_MISSING',
+    `there is neither ${RUNTIMES.join(' nor ')} on this machine to run the image with: install one of these packages, or name a program with --runtime`,
+  )
+}
+
 /**
  * A static program that reaps processes and passes signals on: it runs in any image.
  * @throws {PreconditionError} INIT_MISSING

@@ -1,17 +1,15 @@
-/** The workload's root file system: a writable snapshot on top of the image, mounted in the run folder. */
-import { mkdirSync, statfsSync } from 'node:fs'
+/** The workload's root file system: a writable layer on top of the image, mounted in the run folder. */
+import { mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MountRequest, mount, unmount } from '../../native/mounts.ts'
 import { NativeError } from '../../native/system-error.ts'
-import { CodedError } from '../../shared/errors.ts'
-import type { Digest } from '../image/digest.ts'
+import type { UnpackedImage } from './engine.ts'
 import { mountPointsBelow } from './mount-points.ts'
 import { ROOTFS_FOLDER, type Run } from './run.ts'
 
 export interface Rootfs {
   /** Mount point on the host. */
   path: string
-  snapshotKey: string
   /** An overlay has a file system of its own, for one mount alone; null: a bind shows a part of a larger one. */
   overlay: OverlayFolders | null
 }
@@ -27,32 +25,23 @@ export interface OverlayFolders {
 /** Magic number of overlayfs. @see statfs(2) */
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630
 
-/**
- * @param chainId of the image's topmost layer, '' for an image without layers
- * @throws {NativeError} MOUNT_FAILED
- */
-export async function mountRootfs(run: Run, chainId: Digest | '', snapshotter: string): Promise<Rootfs> {
-  const snapshots = run.containerd.snapshots(snapshotter)
-  const snapshotKey = run.id
-  run.undo.push(`the snapshot "${snapshotKey}"`, () => snapshots.remove(snapshotKey))
-  const mounts = await snapshots.prepare(snapshotKey, chainId, run.labels)
-  if (mounts.length === 0)
-    throw new CodedError('SNAPSHOT_WITHOUT_MOUNTS', `the snapshotter ${snapshotter} gave nothing to mount`)
-
+/** @throws {NativeError} MOUNT_FAILED */
+export async function mountRootfs(run: Run, image: UnpackedImage): Promise<Rootfs> {
+  const mounts = await image.prepareRoot()
   const path = join(run.folder, ROOTFS_FOLDER)
   mkdirSync(path, { mode: 0o700 })
   run.undo.push(`the mount ${path}`, () => unmountBelow(path))
   for (const { type, source, target, options } of mounts)
     mountOnce({ type, source, target: join(path, target), options })
   const isOverlay = statfsSync(path).type === OVERLAYFS_SUPER_MAGIC
-  return { path, snapshotKey, overlay: isOverlay ? overlayFolders(mounts) : null }
+  return { path, overlay: isOverlay ? overlayFolders(mounts) : null }
 }
 
 function overlayFolders(mounts: readonly { target: string; options: readonly string[] }[]): OverlayFolders {
   const options = mounts.find(({ target }) => target === '')?.options ?? []
   const value = (name: string) =>
     options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1)
-  return { upper: value('upperdir') ?? '', lowers: value('lowerdir')?.split(':') ?? [] }
+  return { upper: realpathSync(value('upperdir') ?? ''), lowers: value('lowerdir')?.split(':') ?? [] }
 }
 
 /**

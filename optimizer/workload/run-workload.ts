@@ -4,14 +4,13 @@ import { PreconditionError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Access, Counters, MarkKind } from '../../shared/messages.ts'
 import type { DrivenStep } from '../../shared/record.ts'
-import type { Digest } from '../image/digest.ts'
 import type { ImageConfig } from '../image/manifest.ts'
 import { makeResolver } from './cni/resolver.ts'
 import { ContainerExec } from './container-exec.ts'
 import { joinNetwork } from './container-network.ts'
-import { ContainerTask } from './container-task.ts'
 import { connectSeconds, Drive } from './drive/drive.ts'
 import type { EarlyNotifier } from './early-notifier.ts'
+import { type Container, type Engine, networkPathOf, type UnpackedImage } from './engine.ts'
 import { execute, hearLastWords, requireSuccess } from './execution.ts'
 import { lossReasons } from './loss.ts'
 import { HOSTNAME, networkFiles } from './network-files.ts'
@@ -36,8 +35,8 @@ const ACCOUNTS_BYTES_MAX = 4 * 1024 * 1024
 
 export interface WorkloadRequest {
   image: { name: string; config: ImageConfig }
-  /** Of the unpacked image. @see unpack.ts */
-  chainId: Digest | ''
+  /** The same, by the engine that runs it. */
+  unpacked: UnpackedImage
   options: WorkloadOptions
   /** Gets the workload's output, a line at a time. */
   output: LineSink
@@ -90,11 +89,11 @@ export interface WorkloadRun {
  * @throws {NotifierError} when the notifier fails or dies
  * @throws {NativeError} MOUNT_FAILED
  */
-export async function runWorkload(run: Run, request: WorkloadRequest): Promise<WorkloadRun> {
+export async function runWorkload(run: Run, engine: Engine, request: WorkloadRequest): Promise<WorkloadRun> {
   const { image, options, signal } = request
   const plan = planProcess(image.config.config ?? {}, options)
   const stopSignal = stopSignalNumber(image.config.config?.StopSignal)
-  const rootfs = await mountRootfs(run, request.chainId, options.snapshotter)
+  const rootfs = await mountRootfs(run, request.unpacked)
   const mark = chooseMark(rootfs, options.mark)
   run.log.info(`mark: ${mark.kind} (${mark.reason})`)
   const parts = specParts(run, rootfs, plan, options)
@@ -106,25 +105,37 @@ export async function runWorkload(run: Run, request: WorkloadRequest): Promise<W
 
   const reads = options.recordReads === true && canTellReads(notifier, run.log)
   const spec = runtimeSpec({ ...parts, mountNamespacePath: notifier.namespacePath })
-  const task = await createMarked(notifier, { ...mark, reads }, rootfs.path, () =>
-    ContainerTask.create(run, {
+  const container = await createMarked(notifier, { ...mark, reads }, rootfs.path, () =>
+    engine.create({
       imageName: image.name,
-      snapshotter: options.snapshotter,
-      snapshotKey: rootfs.snapshotKey,
       spec,
       container: options.container,
       streams: streams.paths,
     }),
   )
-  const leaveNetwork = await joinNetwork(run, task, options)
+  const leaveNetwork = await joinNetwork(run, container, options)
   signal.throwIfAborted()
-  const { exec, drive, stopRules } = rulesFor(run, request, { task, process: spec.process, output, newFiles })
+  const { exec, drive, stopRules } = rulesFor(run, request, {
+    container,
+    process: spec.process,
+    output,
+    newFiles,
+  })
   const { log } = run
-  const execution = await execute({ task, notifier, stopSignal, stopRules, streams, options, log, signal })
+  const execution = await execute({
+    container,
+    notifier,
+    stopSignal,
+    stopRules,
+    streams,
+    options,
+    log,
+    signal,
+  })
   const flushed = await notifier.flush()
   const receivedAtFlush = notifier.accesses.length
   // The notifier's end and the deletions take about as long as each other, and neither needs the other.
-  const [stopped] = await all([notifier.stop(), task.remove().then(() => output.drained())])
+  const [stopped] = await all([notifier.stop(), container.remove().then(() => output.drained())])
   await all([streams.end(), leaveNetwork()])
   hearLastWords(execution, stopRules)
   if (!options.allowFailure) requireSuccess(execution, stopRules, drive, plan, output.lastLines)
@@ -157,7 +168,7 @@ function streamSettings({ output, input, onRawTerminal }: WorkloadRequest): Stre
 }
 
 interface RunParts {
-  task: ContainerTask
+  container: Container
   process: Record<string, unknown>
   output: TaskOutput
   newFiles: NewFileClock
@@ -167,17 +178,11 @@ interface RunParts {
 function rulesFor(
   run: Run,
   { options, output: sink, nextInterrupt }: WorkloadRequest,
-  { task, process, output, newFiles }: RunParts,
+  { container, process, output, newFiles }: RunParts,
 ): { exec: ContainerExec; drive: Drive | null; stopRules: StopPlan } {
   const { folder, log } = run
-  const exec = new ContainerExec({
-    tasks: run.containerd.tasks,
-    containerId: task.id,
-    process,
-    runFolder: folder,
-    log,
-  })
-  const { networkPath } = task
+  const exec = new ContainerExec({ container, process, runFolder: folder, log })
+  const networkPath = networkPathOf(container)
   const steps = options.drive ?? []
   const means = { exec, networkPath, connectSeconds: connectSeconds(options), output: sink }
   const drive = steps.length === 0 ? null : new Drive(steps, means, log)
@@ -244,27 +249,27 @@ function canTellReads({ hello }: NotifierProcess, log: Log): boolean {
 }
 
 /**
- * Creates the task and marks: a file system before, so that what the runtime itself reads is seen; a mount after,
+ * Creates the container and marks: a file system before, so that what the runtime itself reads is seen; a mount after,
  * for only the runtime's pivot makes the container's root mount.
  */
 async function createMarked(
   notifier: NotifierProcess,
   mark: WorkloadRun['mark'] & { reads: boolean },
   rootPath: string,
-  create: () => Promise<ContainerTask>,
-): Promise<ContainerTask> {
+  create: () => Promise<Container>,
+): Promise<Container> {
   const { reason } = mark
   const events = mark.reads ? { reads: true } : {}
   if (mark.kind === 'filesystem')
     await notifier.mark({ kind: 'filesystem', path: NotifierProcess.pathOf(rootPath), reason, ...events })
-  const task = await create().catch(async (error: unknown) => {
+  const container = await create().catch(async (error: unknown) => {
     // A notifier that has died takes its namespace along: its own reason is the better one.
     await notifier.flush()
     throw error
   })
-  if (mark.kind === 'mount') await notifier.mark({ kind: 'mount', rootPid: task.pid, reason, ...events })
+  if (mark.kind === 'mount') await notifier.mark({ kind: 'mount', rootPid: container.pid, reason, ...events })
   await notifier.started()
-  return task
+  return container
 }
 
 /** Waits for every one, then throws what the first failed one threw. */

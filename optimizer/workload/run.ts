@@ -40,60 +40,84 @@ export interface RunFile {
   id: string
   process: string
   version: string
-  /** Which containerd the run works with. */
-  address: string
-  namespace: string
+  /** Which containerd the run works with; neither where it works with none. */
+  address?: string
+  namespace?: string
 }
 
 export interface Run {
-  /** Also the id of its lease, and what its ingests' refs begin with. */
+  /** Also what its ingests' refs begin with. */
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
   /** A folder of mode 0700 for mount points, FIFOs and small files, in memory. */
   readonly folder: string
-  /** Under the run's lease. */
-  readonly containerd: Containerd
   readonly undo: UndoStack
   readonly log: Log
 }
 
+/** One that makes things in a containerd. */
+export interface ContainerdRun extends Run {
+  /** Under the run's lease, whose id is the run's. */
+  readonly containerd: Containerd
+}
+
 export interface RunOptions {
-  containerd: Containerd
   /** Of this program. */
   version: string
-  snapshotter: string
   log: Log
+}
+
+export interface ContainerdRunOptions extends RunOptions {
+  containerd: Containerd
+  snapshotter: string
 }
 
 /** Runs `body` inside a new run and undoes everything of it afterwards; what cannot be undone is logged. */
 export async function withRun<T>(options: RunOptions, body: (run: Run) => Promise<T>): Promise<T> {
-  const { containerd, log } = options
   const undo = new UndoStack()
+  return await undoing(undo, options.log, '', () => body(openRun(options, undo, {})))
+}
+
+/** The same with a lease in containerd around it. */
+export async function withContainerdRun<T>(
+  options: ContainerdRunOptions,
+  body: (run: ContainerdRun) => Promise<T>,
+): Promise<T> {
+  const { containerd, log, snapshotter } = options
+  const { address, namespace } = containerd
+  const undo = new UndoStack()
+  return await undoing(undo, log, ` --address ${address} --namespace ${namespace}`, async () => {
+    const run = openRun(options, undo, { address, namespace })
+    const { id, labels } = run
+    const expires = new Date(Date.now() + LEASE_HOURS * 3600_000)
+    undo.push(`the lease ${id}`, () => containerd.leases.delete(id))
+    await containerd.leases.create(id, { ...labels, [RUN_LABEL.snapshotter]: snapshotter }, expires)
+    return await body({ ...run, containerd: containerd.underLease(id) })
+  })
+}
+
+/** @param flags with which `clean` finds what is left */
+async function undoing<T>(undo: UndoStack, log: Log, flags: string, body: () => Promise<T>): Promise<T> {
   try {
-    return await body(await openRun(options, undo))
+    return await body()
   } finally {
     const failures = await undo.undoAll(log)
-    if (failures.length > 0) {
-      const flags = `--address ${containerd.address} --namespace ${containerd.namespace}`
-      log.warn(`something of this run was left behind; remove it with: optimizer clean ${flags}`)
-    }
+    if (failures.length > 0)
+      log.warn(`something of this run was left behind; remove it with: optimizer clean${flags}`)
   }
 }
 
-async function openRun(options: RunOptions, undo: UndoStack): Promise<Run> {
-  const { containerd, version, snapshotter, log } = options
+function openRun(
+  { version, log }: RunOptions,
+  undo: UndoStack,
+  containerd: Pick<RunFile, 'address' | 'namespace'>,
+): Run {
   const id = `${RUN_ID_PREFIX}${randomBytes(6).toString('hex')}`
   const owner = formatIdentity(ownIdentity())
   const labels = { [RUN_LABEL.id]: id, [RUN_LABEL.version]: version, [RUN_LABEL.process]: owner }
-
-  const { address, namespace } = containerd
-  const folder = makeRunFolder({ id, process: owner, version, address, namespace })
+  const folder = makeRunFolder({ id, process: owner, version, ...containerd })
   undo.push(`the run folder ${folder}`, () => removeRunFolder(folder))
-
-  const expires = new Date(Date.now() + LEASE_HOURS * 3600_000)
-  undo.push(`the lease ${id}`, () => containerd.leases.delete(id))
-  await containerd.leases.create(id, { ...labels, [RUN_LABEL.snapshotter]: snapshotter }, expires)
-  return { id, labels, folder, containerd: containerd.underLease(id), undo, log }
+  return { id, labels, folder, undo, log }
 }
 
 /** Where run folders are: in memory, for this user alone. */

@@ -1,5 +1,5 @@
 /** The control group of a run's workload: every process of it is in there, whatever it did to get away. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemCodeOf } from '../../shared/errors.ts'
@@ -20,6 +20,24 @@ export async function killWorkload(runId: string): Promise<void> {
     if (pids.length === 0 || performance.now() > deadline) return
     for (const pid of pids) kill(pid)
     await delay(POLL_MS)
+  }
+}
+
+/** Kills what is left in it, and removes it. @returns false when there was none */
+export async function removeWorkloadCgroup(runId: string): Promise<boolean> {
+  const groups = groupsOf(runId).filter((group) => existsSync(group))
+  if (groups.length === 0) return false
+  await killWorkload(runId)
+  for (const group of groups) removeGroup(group)
+  return true
+}
+
+function removeGroup(group: string): void {
+  for (const inner of foldersIn(group)) removeGroup(inner)
+  try {
+    rmdirSync(group)
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw error
   }
 }
 

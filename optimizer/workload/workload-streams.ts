@@ -1,8 +1,7 @@
 /** What a workload reads and prints: FIFOs for the runtime, and at our end of them log lines, our stdin, a terminal. */
 import type { Readable } from 'node:stream'
 import { CodedError, messageOf } from '../../shared/errors.ts'
-import type { StreamPaths } from '../containerd/tasks.ts'
-import type { ContainerTask } from './container-task.ts'
+import type { Container, StreamPaths } from './engine.ts'
 import type { WorkloadOptions } from './options.ts'
 import type { Run } from './run.ts'
 import { TaskInput } from './task-input.ts'
@@ -65,22 +64,22 @@ export class WorkloadStreams {
   }
 
   /** To be called before the workload's first instruction: a terminal has its size by then, and is its own. */
-  async prepare(task: ContainerTask): Promise<void> {
+  async prepare(container: Container): Promise<void> {
     if (this.#terminal === null) return
     if (this.#input !== null) {
       this.#run.log.info(`every key is the workload's but ${DETACH_KEYS_NAME}, the Ctrl-C of this command`)
       this.#keys = this.#terminal.takeKeys()
     }
-    await task.resizeTerminal(this.#terminal.size)
+    await container.resizeTerminal(this.#terminal.size)
     this.#terminal.watchSize((size) => {
-      task.resizeTerminal(size).catch((error: unknown) => this.#tell('resize the terminal', error))
+      container.resizeTerminal(size).catch((error: unknown) => this.#tell('resize the terminal', error))
     })
   }
 
   /** To be called when the workload has started. */
-  begin(task: ContainerTask): void {
+  begin(container: Container): void {
     this.#input?.begin(this.#keys ?? this.#settings.input, () => {
-      task.closeStdin().catch((error: unknown) => this.#tell("end the workload's input", error))
+      container.closeStdin().catch((error: unknown) => this.#tell("end the workload's input", error))
     })
   }
 

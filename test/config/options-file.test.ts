@@ -56,7 +56,7 @@ net-host: true
     assert.deepEqual(
       [source, workload.args, workload.entrypoint, workload.env, workload.waitOnLine, workload.readyExec],
       [
-        'docker.io/library/nginx:1',
+        { kind: 'containerd', name: 'docker.io/library/nginx:1' },
         ['nginx', '-g', 'daemon off;'],
         [],
         ['A=1', 'B', 'C=yes', 'D=x=y'],

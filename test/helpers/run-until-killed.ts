@@ -4,17 +4,18 @@ import { Containerd } from '../../optimizer/containerd/client.ts'
 import type { Digest } from '../../optimizer/image/digest.ts'
 import { parseConfig, parseManifest } from '../../optimizer/image/manifest.ts'
 import { ContainerdContentStore } from '../../optimizer/store/containerd.ts'
+import { ContainerdEngine } from '../../optimizer/workload/containerd/engine.ts'
 import { EarlyNotifier } from '../../optimizer/workload/early-notifier.ts'
 import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
-import { withRun } from '../../optimizer/workload/run.ts'
+import { withContainerdRun } from '../../optimizer/workload/run.ts'
 import { runWorkload } from '../../optimizer/workload/run-workload.ts'
-import { unpackImage } from '../../optimizer/workload/unpack.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
 
 const [, , address = '', namespace = '', manifestDigest = ''] = process.argv
 const containerd = await Containerd.connect(address, namespace)
 const snapshotter = 'overlayfs'
-await withRun({ containerd, version: '0.0.0-test', snapshotter, log: SILENT_LOG }, async (run) => {
+const options = { containerd, version: '0.0.0-test', snapshotter, log: SILENT_LOG }
+await withContainerdRun(options, async (run) => {
   const content = new ContainerdContentStore(run.containerd, run.id)
   const read = async (digest: string) => {
     const pieces: Buffer[] = []
@@ -26,9 +27,10 @@ await withRun({ containerd, version: '0.0.0-test', snapshotter, log: SILENT_LOG 
   const writer = await content.writer('unfinished')
   // More than the window: the daemon has acknowledged some of it when this resolves.
   await writer.write(randomBytes(8 * 1024 * 1024))
-  const chainId = await unpackImage(run, { manifest, config, snapshotter })
   const { signal } = new AbortController()
-  const options: WorkloadOptions = {
+  const engine = new ContainerdEngine(run, snapshotter)
+  const unpacked = await engine.unpack({ manifest, config }, signal)
+  const workload: WorkloadOptions = {
     entrypoint: ['sh', '-c', 'while :; do seq 1 1000; done'],
     env: [],
     netHost: false,
@@ -36,11 +38,11 @@ await withRun({ containerd, version: '0.0.0-test', snapshotter, log: SILENT_LOG 
     stopTimeoutSeconds: 5,
     snapshotter,
   }
-  await runWorkload(run, {
+  await runWorkload(run, engine, {
     image: { name: 'test', config },
-    chainId,
-    options,
-    notifier: EarlyNotifier.start(run, options, signal),
+    unpacked,
+    options: workload,
+    notifier: EarlyNotifier.start(run, workload, signal),
     // The first line tells whoever waits that everything is under way.
     output: (_, line) => void process.stdout.write(`${line}\n`),
     signal,

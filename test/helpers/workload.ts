@@ -2,12 +2,12 @@
 
 import type { ContainerConfig } from '../../optimizer/image/manifest.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
+import { ContainerdEngine } from '../../optimizer/workload/containerd/engine.ts'
 import { EarlyNotifier } from '../../optimizer/workload/early-notifier.ts'
 import type { WorkloadOptions } from '../../optimizer/workload/options.ts'
-import { type Run, withRun } from '../../optimizer/workload/run.ts'
+import { type ContainerdRun, withContainerdRun } from '../../optimizer/workload/run.ts'
 import { runWorkload, type WorkloadRun } from '../../optimizer/workload/run-workload.ts'
 import type { NextInterrupt } from '../../optimizer/workload/stop-rules/interrupt.ts'
-import { unpackImage } from '../../optimizer/workload/unpack.ts'
 import type { Access } from '../../shared/messages.ts'
 import { PHASE } from '../../shared/messages.ts'
 import { busyboxFiles, type LayerFiles, putImage, type TestImage } from './busybox-image.ts'
@@ -19,7 +19,7 @@ export interface RunSettings {
   signal?: AbortSignal
   nextInterrupt?: NextInterrupt
   /** Called after the unpacking, before the workload. */
-  before?: (run: Run) => void
+  before?: (run: ContainerdRun) => void
   onLine?: (line: string) => void
   /** false: what it prints is not kept in `lines`. */
   keepLines?: boolean
@@ -77,24 +77,29 @@ export class WorkloadBench {
     }
     const { snapshotter } = options
     const log = { debug() {}, info() {}, warn: (message: string) => void this.warnings.push(message) }
-    return await withRun(
+    return await withContainerdRun(
       { containerd: this.containerd.client, version: '0.0.0-test', snapshotter, log },
       async (run) => {
-        const chainId = await unpackImage(run, {
-          manifest: image.manifest,
-          config: image.config,
-          snapshotter,
-        })
+        const signal = settings.signal ?? new AbortController().signal
+        const engine = new ContainerdEngine(run, snapshotter)
+        const unpacked = await engine.unpack(image, signal)
         settings.before?.(run)
         const output = (_: string, line: string) => {
           if (settings.keepLines !== false) this.lines.push(line)
           settings.onLine?.(line)
         }
-        const signal = settings.signal ?? new AbortController().signal
         const { nextInterrupt } = settings
         const interrupts = nextInterrupt === undefined ? {} : { nextInterrupt }
         const notifier = EarlyNotifier.start(run, options, signal)
-        return await runWorkload(run, { image, chainId, options, notifier, output, signal, ...interrupts })
+        return await runWorkload(run, engine, {
+          image,
+          unpacked,
+          options,
+          notifier,
+          output,
+          signal,
+          ...interrupts,
+        })
       },
     )
   }

@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import type { TestImage } from '../helpers/busybox-image.ts'
 import { lackOfControllers, lackOfResourceCapability } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
+import { crunThatWorks } from '../helpers/crun.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { WorkloadBench } from '../helpers/workload.ts'
 import { parsedWorkload } from '../helpers/workload-request.ts'
@@ -54,17 +55,6 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     rmSync(folder, { recursive: true })
   })
   afterEach(async () => assert.deepEqual(await bench.leftovers(), []))
-
-  /** It refuses a hybrid of both versions of control groups: there it is shown the first alone. */
-  function crun(): string {
-    const second = '/sys/fs/cgroup/unified'
-    const controllers = join(second, 'cgroup.controllers')
-    if (!existsSync(controllers) || readFileSync(controllers, 'utf8') === '\n') return 'crun'
-    const path = join(folder, 'crun')
-    const inside = `umount ${second} && exec crun "$@"`
-    writeFileSync(path, `#!/bin/sh\nexec unshare --mount sh -c '${inside}' crun "$@"\n`, { mode: 0o755 })
-    return path
-  }
 
   async function sights(
     words: string[],
@@ -133,7 +123,7 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 122 }
     writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }))
     const script = 'echo init $(cat /proc/1/comm); echo made $(mkdir /x 2>&1)'
-    const words = ['--runtime', crun(), '--init', '--security-opt', `seccomp=${profile}`]
+    const words = ['--runtime', crunThatWorks(folder), '--init', '--security-opt', `seccomp=${profile}`]
     const labelled = ['--label', 'team=a=b', '--volume', `${folder}/volume:/volume`]
     const waiting = `${script}; until [ -e /volume/seen ]; do sleep 0.01; done`
     let labels: Promise<Record<string, string>[]> | undefined

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { loadAddon } from '../../native/addon.ts'
-import type { Run } from '../../optimizer/workload/run.ts'
+import type { ContainerdRun } from '../../optimizer/workload/run.ts'
 import { PHASE } from '../../shared/messages.ts'
 import type { TestImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
@@ -25,7 +25,7 @@ describe('a recording', { skip: skipWithoutContainerd() || skipWithoutFanotify()
   afterEach(async () => assert.deepEqual(await bench.leftovers(), []))
 
   /** Adds hooks to the spec on its way to containerd. */
-  function hookInto(run: Run): void {
+  function hookInto(run: ContainerdRun): void {
     const { containers } = run.containerd
     const create = containers.create.bind(containers)
     const rootfs = join(run.folder, 'rootfs')

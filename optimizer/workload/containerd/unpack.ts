@@ -1,31 +1,16 @@
 /** An image's layers unpacked into committed snapshots, as containerd's own clients do and name them. */
 import { randomBytes } from 'node:crypto'
-import { NotFoundError, PreconditionError } from '../../shared/errors.ts'
-import { AlreadyExistsError, ContainerdError, detailsOf } from '../containerd/errors.ts'
-import type { Descriptor } from '../image/descriptor.ts'
-import { type Digest, digestOf } from '../image/digest.ts'
-import type { ImageConfig, Manifest } from '../image/manifest.ts'
-import type { Run } from './run.ts'
+import { NotFoundError, PreconditionError } from '../../../shared/errors.ts'
+import { AlreadyExistsError, ContainerdError, detailsOf } from '../../containerd/errors.ts'
+import type { Descriptor } from '../../image/descriptor.ts'
+import type { Digest } from '../../image/digest.ts'
+import { chainIds, diffIdsOf } from '../chain-ids.ts'
+import type { ImageToUnpack } from '../engine.ts'
+import type { ContainerdRun } from '../run.ts'
 
-export interface UnpackRequest {
-  manifest: Manifest
-  config: ImageConfig
+export interface UnpackRequest extends ImageToUnpack {
   snapshotter: string
   signal?: AbortSignal | undefined
-}
-
-/**
- * The name of a layer's snapshot together with all below it.
- * @param diffIds digests of the uncompressed layers, the lowest first
- * @see OCI image spec, config.md, "Layer ChainID"
- */
-export function chainIds(diffIds: readonly Digest[]): Digest[] {
-  const chain: Digest[] = []
-  for (const diffId of diffIds) {
-    const below = chain.at(-1)
-    chain.push(below === undefined ? diffId : digestOf(`${below} ${diffId}`))
-  }
-  return chain
 }
 
 /**
@@ -36,13 +21,9 @@ export function chainIds(diffIds: readonly Digest[]): Digest[] {
  * @throws {NotFoundError} a layer's blob is not in the content store
  * @throws {PreconditionError} LAYERS_MISMATCH, LAYER_UNPACK_FAILED, DIFF_ID_MISMATCH
  */
-export async function unpackImage(run: Run, request: UnpackRequest): Promise<Digest | ''> {
+export async function unpackImage(run: ContainerdRun, request: UnpackRequest): Promise<Digest | ''> {
   const { manifest, config, snapshotter, signal } = request
-  const diffIds = config.rootfs.diff_ids
-  if (manifest.layers.length !== diffIds.length) {
-    const counts = `${manifest.layers.length} layers, its config ${diffIds.length} diff IDs`
-    throw new PreconditionError('LAYERS_MISMATCH', `the image's manifest has ${counts}: it is not sound`)
-  }
+  const diffIds = diffIdsOf({ manifest, config })
   const chain = chainIds(diffIds)
   const snapshots = run.containerd.snapshots(snapshotter)
   let unpacked = 0
@@ -75,7 +56,7 @@ interface LayerStep {
   signal: AbortSignal | undefined
 }
 
-async function unpackLayer(run: Run, step: LayerStep): Promise<void> {
+async function unpackLayer(run: ContainerdRun, step: LayerStep): Promise<void> {
   const { layer, index, diffId, name, parent, signal } = step
   const snapshots = run.containerd.snapshots(step.snapshotter)
   const key = `extract-${run.id}-${randomBytes(4).toString('hex')} ${name}`

@@ -1,7 +1,7 @@
 /** Ending a task: the same steps for a run that is over, one that failed and one that was killed. */
 import { constants } from 'node:os'
-import { ContainerdError, ifFound } from '../containerd/errors.ts'
-import type { Tasks } from '../containerd/tasks.ts'
+import { ContainerdError, ifFound } from '../../containerd/errors.ts'
+import type { Tasks } from '../../containerd/tasks.ts'
 
 /** SIGKILL needs no time, the runtime's own cleaning a little. */
 const KILLED_TIMEOUT_SECONDS = 10

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../optimizer/image/digest.ts'
-import { chainIds } from '../../optimizer/workload/unpack.ts'
+import { chainIds } from '../../optimizer/workload/chain-ids.ts'
 
 describe('chain IDs', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((text) => digestOf(text)) as [

@@ -1,0 +1,152 @@
+/** Removes from the cache of unpacked layers what killed runs left, and layers that nobody uses. */
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../../shared/errors.ts'
+import { formatIdentity, ownIdentity, parseIdentity, stateOf } from '../store/process-identity.ts'
+import {
+  LAYER_FILE,
+  LAYERS_FOLDER,
+  type LayerCache,
+  NEW_PREFIX,
+  OWNER_FILE,
+  RUNS_FOLDER,
+  readFacts,
+} from './layer-cache.ts'
+import { USED_FILE } from './layer-use.ts'
+import { removeFolder } from './remove-folder.ts'
+
+/** Which layers go, of those that no run uses. */
+export interface CacheLimits {
+  /** The longest unused first, until the others have no more bytes than this. */
+  sizeBytesMax?: number
+  /** Unused for longer. */
+  ageSecondsMax?: number
+}
+
+export interface CacheReport {
+  /** What was removed, as nouns. */
+  removed: string[]
+  failures: string[]
+  /** Folders of processes that cannot be seen from here: left alone. */
+  undecided: string[]
+}
+
+/**
+ * @param limits null: no layer goes
+ * @param isRunKnown whether somebody else removes what is left of that run
+ * @throws the signal's reason
+ */
+export async function cleanCache(
+  cache: LayerCache,
+  limits: CacheLimits | null,
+  isRunKnown: (id: string) => boolean,
+  signal: AbortSignal,
+): Promise<CacheReport> {
+  const report: CacheReport = { removed: [], failures: [], undecided: [] }
+  const { folder } = cache
+  for (const name of readdirSync(folder).filter((each) => each.startsWith(NEW_PREFIX)))
+    removeDead(join(folder, name), report)
+  for (const id of readdirSync(join(folder, RUNS_FOLDER)))
+    if (!isRunKnown(id)) removeDead(join(folder, RUNS_FOLDER, id), report)
+  removeDeadClaims(folder, report)
+  removeDeadClaims(join(folder, LAYERS_FOLDER), report)
+  if (limits === null) return report
+  const release = await cache.claimAll(signal)
+  let going: string | null
+  try {
+    going = takeAway(folder, chosen(folder, limits), report)
+  } finally {
+    release()
+  }
+  if (going !== null) attempt(`folder ${going}`, report, () => removeFolder(going) && false)
+  return report
+}
+
+function chosen(folder: string, { sizeBytesMax, ageSecondsMax }: CacheLimits): string[] {
+  const used = new Set(usedLayers(folder))
+  const layers = readdirSync(join(folder, LAYERS_FOLDER))
+    .filter((name) => existsSync(join(folder, LAYERS_FOLDER, name, LAYER_FILE)))
+    .map((name) => layerOf(folder, name))
+    .sort((one, other) => other.usedAt - one.usedAt)
+  const oldest = ageSecondsMax === undefined ? null : Date.now() - ageSecondsMax * 1000
+  let keptBytes = 0
+  return layers.flatMap(({ name, usedAt, sizeBytes }) => {
+    const isTooOld = oldest !== null && usedAt < oldest
+    const isTooMuch = sizeBytesMax !== undefined && keptBytes + sizeBytes > sizeBytesMax
+    const goes = ageSecondsMax === undefined && sizeBytesMax === undefined ? true : isTooOld || isTooMuch
+    if (goes && !used.has(name)) return [name]
+    keptBytes += sizeBytes
+    return []
+  })
+}
+
+function layerOf(folder: string, name: string): { name: string; usedAt: number; sizeBytes: number } {
+  const path = join(folder, LAYERS_FOLDER, name)
+  const usedAt = statSync(join(path, LAYER_FILE)).mtimeMs
+  const facts = readFacts(path)
+  // One that nobody can rely on goes first.
+  return facts === null ? { name, usedAt: 0, sizeBytes: 0 } : { name, usedAt, sizeBytes: facts.sizeBytes }
+}
+
+/** By runs that live, or that nobody can see from here. */
+function usedLayers(folder: string): string[] {
+  return readdirSync(join(folder, RUNS_FOLDER)).flatMap((id) => {
+    try {
+      return JSON.parse(readFileSync(join(folder, RUNS_FOLDER, id, USED_FILE), 'utf8')) as string[]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** Out of reach at once; to be deleted when others may use the cache again. */
+function takeAway(folder: string, names: readonly string[], report: CacheReport): string | null {
+  if (names.length === 0) return null
+  const going = mkdtempSync(join(folder, NEW_PREFIX))
+  writeFileSync(join(going, OWNER_FILE), formatIdentity(ownIdentity()))
+  for (const name of names)
+    attempt(`layer ${name}`, report, () => {
+      renameSync(join(folder, LAYERS_FOLDER, name), join(going, name))
+      return true
+    })
+  return going
+}
+
+function removeDead(path: string, report: CacheReport): void {
+  const state = ownerState(join(path, OWNER_FILE))
+  if (state === 'unknown') report.undecided.push(path)
+  if (state === 'dead') attempt(`folder ${path}`, report, () => removeFolder(path))
+}
+
+function removeDeadClaims(folder: string, report: CacheReport): void {
+  for (const name of readdirSync(folder).filter((each) =>
+    /^(?:claim|[0-9a-f]+\.claim)(?:\.\d+)?$/.test(each),
+  ))
+    if (ownerState(join(folder, name)) === 'dead')
+      attempt(`claim ${name}`, report, () => removeFolder(join(folder, name)))
+}
+
+function ownerState(file: string): 'alive' | 'dead' | 'unknown' {
+  try {
+    const identity = parseIdentity(readFileSync(file, 'utf8'))
+    return identity === null ? 'unknown' : stateOf(identity)
+  } catch {
+    return 'unknown'
+  }
+}
+
+function attempt(what: string, report: CacheReport, step: () => boolean): void {
+  try {
+    if (step()) report.removed.push(what)
+  } catch (error) {
+    report.failures.push(`${what}: ${messageOf(error)}`)
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Layers kept unpacked, each under its digest, for all images that have them. A layer appears by a rename: it is whole or
+ * not there. While a run uses layers, a folder of its own says so; they are not removed then.
+ *
+ *   layers/<hex>/fs              the files, a lower directory of overlayfs
+ *   layers/<hex>/layer.json      what is known of them; its time is that of the last use
+ *   new-<random>/                a layer under way
+ *   runs/<run id>/               `process`, `layers.json`, and the run's writable layer
+ */
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { type FolderFacts, FolderTree } from '../../native/folder-tree.ts'
+import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Digest } from '../image/digest.ts'
+import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
+import type { PathKey } from '../tar/entry.ts'
+import type { OpenedLayer } from '../tar/layer.ts'
+import { claim } from './claim.ts'
+import { LayerUse } from './layer-use.ts'
+import { removeFolder } from './remove-folder.ts'
+import { unpackLayer } from './unpack-layer.ts'
+
+export const LAYERS_FOLDER = 'layers'
+export const RUNS_FOLDER = 'runs'
+export const NEW_PREFIX = 'new-'
+/** In `new-…` and `runs/…`: whose it is. */
+export const OWNER_FILE = 'process'
+export const LAYER_FILE = 'layer.json'
+export const FILES_FOLDER = 'fs'
+/** Of the cache folder, which holds other things, too. */
+const OWN_FOLDER = 'unpacked'
+const SCHEMA_VERSION = 1
+
+/** What {@link LAYER_FILE} holds. */
+export interface LayerFacts {
+  schemaVersion: typeof SCHEMA_VERSION
+  /** Of the files alone. */
+  sizeBytes: number
+  entries: number
+  namesRoot: boolean
+  /** Nothing is synced to disk: what an earlier boot has unpacked may be there in part. */
+  bootId: string
+}
+
+export interface WantedLayer {
+  diffId: Digest
+  /** @see OCI image spec, config.md, "Layer ChainID" */
+  chainId: Digest
+}
+
+export type OpenLayer = <T>(index: number, body: (layer: OpenedLayer) => Promise<T>) => Promise<T>
+
+export class LayerCache {
+  readonly folder: string
+  readonly #log: Log
+
+  private constructor(folder: string, log: Log) {
+    this.folder = folder
+    this.#log = log
+  }
+
+  /**
+   * @param parent e.g. `~/.cache/hotlayer`
+   * @throws {PreconditionError} CACHE_UNUSABLE
+   */
+  static open(parent: string, log: Log): LayerCache {
+    const folder = join(parent, OWN_FOLDER)
+    try {
+      for (const path of [folder, join(folder, LAYERS_FOLDER), join(folder, RUNS_FOLDER)])
+        mkdirSync(path, { recursive: true, mode: 0o700 })
+      const { uid, mode } = lstatSync(folder)
+      // Programs with set-user-ID lie in there: nobody else may get at them.
+      if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
+        throw new Error('it belongs to another user, or others may look into it')
+    } catch (cause) {
+      throw new PreconditionError(
+        'CACHE_UNUSABLE',
+        `layers cannot be kept in ${folder}: ${messageOf(cause)}; mend that, or name another folder with --cache-dir`,
+        { cause },
+      )
+    }
+    return new LayerCache(folder, log)
+  }
+
+  static isIn(parent: string): boolean {
+    return existsSync(join(parent, OWN_FOLDER, LAYERS_FOLDER))
+  }
+
+  newUse(runId: string): LayerUse {
+    return new LayerUse(this, runId)
+  }
+
+  /** Held while it is decided what goes, and while a run says what it uses. */
+  claimAll(signal: AbortSignal): Promise<() => void> {
+    return claim(join(this.folder, 'claim'), signal)
+  }
+
+  /** The layer's folder, if it is there; it counts as used now. */
+  find(key: Digest): { folder: string; facts: LayerFacts } | null {
+    const folder = join(this.folder, LAYERS_FOLDER, hexOf(key))
+    const facts = readFacts(folder)
+    if (facts === null) return null
+    const now = new Date()
+    utimesSync(join(folder, LAYER_FILE), now, now)
+    return { folder, facts }
+  }
+
+  /**
+   * Unpacks a layer, unless another process has done so while this one waited for it.
+   * @param lowers folders of the layers below, the topmost first
+   * @returns the key that it has: its diff ID, or its chain ID where what is below is part of it
+   */
+  async add(
+    layer: WantedLayer,
+    open: (body: (layer: OpenedLayer) => Promise<Digest>) => Promise<Digest>,
+    lowers: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ key: Digest; isNew: boolean }> {
+    const release = await claim(join(this.folder, LAYERS_FOLDER, `${hexOf(layer.chainId)}.claim`), signal)
+    try {
+      const there = keysOf(layer).find((key) => this.find(key) !== null)
+      if (there !== undefined) return { key: there, isNew: false }
+      return { key: await open((opened) => this.#unpack(layer, opened, lowers, signal)), isNew: true }
+    } finally {
+      release()
+    }
+  }
+
+  async #unpack(
+    { diffId, chainId }: WantedLayer,
+    opened: OpenedLayer,
+    lowers: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Digest> {
+    const temporary = this.#newFolder()
+    try {
+      const files = join(temporary, FILES_FOLDER)
+      mkdirSync(files, { mode: 0o755 })
+      const { entries, implicit, namesRoot } = await unpackLayer(opened, files, looksBelow(lowers), signal)
+      const key = implicit.length > 0 && lowers.length > 0 ? chainId : diffId
+      if (key === chainId && key !== diffId)
+        this.#log.debug(`${diffId} names not all of its folders (${implicit[0]}): kept as ${chainId}`)
+      const sizeBytes = opened.entries.reduce((sum, entry) => sum + entry.payloadBytes, 0)
+      const facts: LayerFacts = {
+        schemaVersion: SCHEMA_VERSION,
+        sizeBytes,
+        entries,
+        namesRoot,
+        bootId: bootId(),
+      }
+      writeFileSync(join(temporary, LAYER_FILE), JSON.stringify(facts))
+      this.#publish(temporary, key)
+      return key
+    } catch (error) {
+      removeFolder(temporary)
+      throw signal.aborted ? signal.reason : explained(error, diffId, this.folder)
+    }
+  }
+
+  #newFolder(): string {
+    const folder = mkdtempSync(join(this.folder, NEW_PREFIX))
+    writeFileSync(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
+    return folder
+  }
+
+  #publish(temporary: string, key: Digest): void {
+    const destination = join(this.folder, LAYERS_FOLDER, hexOf(key))
+    // What is there was found unfit, or is the same: a run that uses it keeps what it has mounted.
+    if (existsSync(destination)) {
+      const old = this.#newFolder()
+      renameSync(destination, join(old, FILES_FOLDER))
+      renameSync(temporary, destination)
+      removeFolder(old)
+    } else renameSync(temporary, destination)
+  }
+}
+
+export function hexOf(digest: Digest): string {
+  return digest.slice(digest.indexOf(':') + 1)
+}
+
+export function keysOf({ diffId, chainId }: WantedLayer): Digest[] {
+  return [diffId, chainId]
+}
+
+/** null where there is no layer, or none that can be relied on. */
+export function readFacts(folder: string): LayerFacts | null {
+  try {
+    const facts = JSON.parse(readFileSync(join(folder, LAYER_FILE), 'utf8')) as LayerFacts
+    return facts.schemaVersion === SCHEMA_VERSION && facts.bootId === bootId() ? facts : null
+  } catch {
+    return null
+  }
+}
+
+function bootId(): string {
+  return ownIdentity().bootId
+}
+
+/** The topmost layer below that has the folder says what it is like. */
+function looksBelow(lowers: readonly string[]): (path: PathKey) => FolderFacts | undefined {
+  return (path) => {
+    for (const lower of lowers) {
+      const tree = new FolderTree(lower)
+      try {
+        const facts = tree.folderFacts(Buffer.from(path, 'latin1'))
+        if (facts !== undefined) return facts
+      } finally {
+        tree.close()
+      }
+    }
+    return undefined
+  }
+}
+
+function explained(error: unknown, diffId: Digest, folder: string): unknown {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
+    return new PreconditionError(
+      'CACHE_FULL',
+      `the disk of ${folder} is full: make room (optimizer clean --cache), or name another folder with --cache-dir`,
+      { cause: error },
+    )
+  if (error instanceof CodedError && error.code !== 'ENTRY_FAILED') return error
+  return new PreconditionError(
+    'LAYER_UNPACK_FAILED',
+    `the layer ${diffId} cannot be unpacked: ${messageOf(error)}`,
+    { cause: error },
+  )
+}

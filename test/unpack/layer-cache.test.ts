@@ -1,0 +1,185 @@
+/** The cache of unpacked layers: who may use it, what appears in it, and what goes. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { digestOf } from '../../optimizer/image/digest.ts'
+import { claim } from '../../optimizer/unpack/claim.ts'
+import { type CacheLimits, cleanCache } from '../../optimizer/unpack/clean-cache.ts'
+import { hexOf, LayerCache } from '../../optimizer/unpack/layer-cache.ts'
+import type { LayerUse } from '../../optimizer/unpack/layer-use.ts'
+import { SILENT_LOG } from '../../shared/log.ts'
+import { dir, file, tarOf } from '../helpers/tar-language.ts'
+import { openTar } from '../helpers/tar-layer.ts'
+
+const CLAIM = new URL('../../optimizer/unpack/claim.js', import.meta.url)
+const NEVER = new AbortController().signal
+const OWN = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+
+describe('the cache of unpacked layers', () => {
+  let folder: string
+  let cache: LayerCache
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'layer-cache-'))
+    cache = LayerCache.open(folder, SILENT_LOG)
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** A layer of one file of that many bytes, in a folder that it names or not. */
+  const layerTar = (name: string, sizeBytes: number, namesFolder = true) =>
+    tarOf([...(namesFolder ? [dir(`${name}/`, OWN)] : []), file(`${name}/file`, 'x'.repeat(sizeBytes), OWN)])
+
+  /** Opens none twice: the test fails where a layer is opened that is not given. */
+  async function use(id: string, tars: readonly Buffer[], opened: number[] = []): Promise<LayerUse> {
+    const layers = tars.map((tar, index) => ({
+      diffId: digestOf(tar),
+      chainId: digestOf(
+        tars
+          .slice(0, index + 1)
+          .map((each) => digestOf(each))
+          .join(),
+      ),
+    }))
+    const made = cache.newUse(id)
+    await made.lowers(
+      layers,
+      async (index, body) => {
+        opened.push(index)
+        const layer = await openTar(tars[index] as Buffer)
+        try {
+          return await body(layer)
+        } finally {
+          await layer.close()
+        }
+      },
+      NEVER,
+    )
+    return made
+  }
+  const there = () => readdirSync(join(cache.folder, 'layers')).sort()
+  const clean = (limits: CacheLimits | null) => cleanCache(cache, limits, () => false, NEVER)
+  const hexes = (...tars: Buffer[]) => tars.map((tar) => hexOf(digestOf(tar))).sort()
+
+  it('unpacks a layer once, whoever uses it', async () => {
+    const [one, other] = [layerTar('a', 1), layerTar('b', 2)]
+    const opened: number[] = []
+    for (const id of ['first', 'second']) (await use(id, [one, other], opened)).end()
+    assert.deepEqual(opened, [0, 1])
+    assert.deepEqual(there(), hexes(one, other))
+    assert.deepEqual(readdirSync(join(cache.folder, 'runs')), [])
+  })
+
+  it('keeps a layer apart for each base where it does not name its own folders', async () => {
+    const [base, top] = [layerTar('a', 1), layerTar('a', 2, false)]
+    ;(await use('first', [base, top])).end()
+    assert.equal(there().includes(hexOf(digestOf(top))), false)
+    const opened: number[] = []
+    ;(await use('again', [base, top], opened)).end()
+    assert.deepEqual(opened, [])
+  })
+
+  it('unpacks anew what an earlier boot has unpacked', async () => {
+    const tar = layerTar('a', 1)
+    ;(await use('first', [tar])).end()
+    const facts = join(cache.folder, 'layers', hexOf(digestOf(tar)), 'layer.json')
+    writeFileSync(facts, JSON.stringify({ ...JSON.parse(readFileSync(facts, 'utf8')), bootId: 'before' }))
+    const opened: number[] = []
+    ;(await use('second', [tar], opened)).end()
+    assert.deepEqual(opened, [0])
+    assert.deepEqual(there(), hexes(tar))
+  })
+
+  it('leaves nothing of a layer that fails', async () => {
+    const bad = tarOf([file('n'.repeat(300), 'x', { ...OWN, format: 'gnu' })])
+    await assert.rejects(use('first', [bad]), { code: 'LAYER_UNPACK_FAILED', exitCode: 3 })
+    assert.deepEqual(there(), [])
+    assert.deepEqual(readdirSync(cache.folder).sort(), ['layers', 'runs'])
+  })
+
+  it('refuses a folder that others may look into', () => {
+    chmodSync(cache.folder, 0o755)
+    assert.throws(() => LayerCache.open(folder, SILENT_LOG), { code: 'CACHE_UNUSABLE', exitCode: 3 })
+  })
+
+  it('loses all that no run uses, when that is asked for', async () => {
+    const [used, unused] = [layerTar('a', 1), layerTar('b', 1)]
+    ;(await use('gone', [unused])).end()
+    const living = await use('living', [used])
+    assert.deepEqual((await clean({})).failures, [])
+    assert.deepEqual(there(), hexes(used))
+    living.end()
+    await clean({})
+    assert.deepEqual(there(), [])
+    assert.deepEqual(readdirSync(cache.folder).sort(), ['layers', 'runs'])
+  })
+
+  it('loses the longest unused until the others have no more bytes than that', async () => {
+    const tars = ['a', 'b', 'c'].map((name) => layerTar(name, 1000))
+    for (const [index, tar] of tars.entries()) {
+      ;(await use('run', [tar])).end()
+      const facts = join(cache.folder, 'layers', hexOf(digestOf(tar)), 'layer.json')
+      utimesSync(facts, 1_000_000 + index, 1_000_000 + index)
+    }
+    await clean({ sizeBytesMax: 2000 })
+    assert.deepEqual(there(), hexes(tars[1] as Buffer, tars[2] as Buffer))
+  })
+
+  it('loses what was not used for longer', async () => {
+    const [old, recent] = [layerTar('a', 1), layerTar('b', 1)]
+    for (const tar of [old, recent]) (await use('run', [tar])).end()
+    const facts = join(cache.folder, 'layers', hexOf(digestOf(old)), 'layer.json')
+    const hourAgo = Date.now() / 1000 - 3600
+    utimesSync(facts, hourAgo, hourAgo)
+    await clean({ ageSecondsMax: 1800 })
+    assert.deepEqual(there(), hexes(recent))
+  })
+
+  it('loses what a process that was killed has left, and keeps its layers', async () => {
+    const tar = layerTar('a', 1)
+    await use('dead', [tar])
+    const { stdout } = spawnSync(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `const { claim } = await import('${CLAIM}')
+       await claim('${join(cache.folder, 'claim')}', new AbortController().signal)
+       const { readFileSync } = await import('node:fs')
+       process.stdout.write(readFileSync('${join(cache.folder, 'claim')}'))
+       process.on('exit', () => process.kill(process.pid, 'SIGKILL'))`,
+    ])
+    writeFileSync(join(cache.folder, 'runs', 'dead', 'process'), stdout)
+    const { removed, failures } = await clean(null)
+    assert.deepEqual(failures, [])
+    assert.equal(removed.length, 2, String(removed))
+    assert.equal(existsSync(join(cache.folder, 'runs', 'dead')), false)
+    assert.deepEqual(there(), hexes(tar))
+  })
+
+  it('lets one at a time do what only one may, and takes over from the dead', async () => {
+    const path = join(folder, 'claimed')
+    const release = await claim(path, NEVER)
+    const order: string[] = []
+    const second = claim(path, NEVER).then((end) => {
+      order.push('second')
+      end()
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    order.push('first')
+    release()
+    await second
+    assert.deepEqual(order, ['first', 'second'])
+    writeFileSync(path, '1,1,another-boot,pid:[1]')
+    ;(await claim(path, NEVER))()
+    assert.equal(existsSync(path), false)
+  })
+})
