@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { TlsOptions } from 'node:tls'
 import { type Digest, digestOf } from '../../optimizer/image/digest.ts'
 import { LIMITS, type RegistrySettings, usualSettings } from '../../optimizer/registry/settings.ts'
 
@@ -16,6 +18,8 @@ export interface Seen {
 export interface FakeOptions {
   /** What is asked for; nothing where it is absent. */
   login?: { kind: 'basic' | 'bearer'; username: string; password: string }
+  /** https in place of http. */
+  tls?: TlsOptions
   /** Whether blobs of other repositories are mounted. */
   mounts?: boolean
   /** Whether it has the referrers API. */
@@ -46,9 +50,10 @@ export class FakeRegistry {
 
   private constructor(options: FakeOptions) {
     this.#options = options
-    this.#server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse) => {
       this.#answer(request, response).catch(() => response.destroy())
-    })
+    }
+    this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer)
   }
 
   static async start(options: FakeOptions = {}): Promise<FakeRegistry> {
