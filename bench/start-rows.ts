@@ -19,6 +19,8 @@ export interface Making {
   target: string
   /** Where the record of the row that all are compared with is, once it is made. */
   record: string
+  /** Where ours is. */
+  ownRecord: string
 }
 
 /** Generous: the workload ends by itself. */
@@ -28,18 +30,18 @@ export const BASE_ROW = 'ctr-remote'
 
 export const START_ROWS: StartRow[] = [
   { id: 'original', title: 'original, full pull', mode: 'full', command: null },
-  ours('unordered', 'eStargz in source order', ['--no-optimize']),
+  ours('unordered', 'eStargz in source order', () => ['--no-optimize']),
   peer(BASE_ROW, 'ctr-remote, eStargz', (record) => ['--record-out', record]),
   peer('ctr-remote-zstd', 'ctr-remote, zstd:chunked', () => ['--zstdchunked']),
-  ours('optimizer', 'optimizer, eStargz', ['--period', PERIOD_SECONDS]),
-  ours('optimizer-zstd', 'optimizer, zstd:chunked', ['--period', PERIOD_SECONDS, '--zstdchunked']),
+  ours('optimizer', 'optimizer, eStargz', (record) => ['--period', PERIOD_SECONDS, '--record-out', record]),
+  ours('optimizer-zstd', 'optimizer, zstd:chunked', () => ['--period', PERIOD_SECONDS, '--zstdchunked']),
   sameFiles('same-files', 'optimizer, eStargz, the same files', []),
   sameFiles('same-files-zstd', 'optimizer, zstd:chunked, the same files', ['--zstdchunked']),
 ]
 
-function ours(id: string, title: string, options: string[]): StartRow {
-  const command = ({ containerd, source, target }: Making) => [
-    ...[process.execPath, OPTIMIZER, 'optimize', source, target, ...options],
+function ours(id: string, title: string, options: (record: string) => string[]): StartRow {
+  const command = ({ containerd, source, target, ownRecord }: Making) => [
+    ...[process.execPath, OPTIMIZER, 'optimize', source, target, ...options(ownRecord)],
     ...containerd,
   ]
   return { id, title, mode: 'lazy', command }

@@ -2,15 +2,26 @@
  * How soon a container says its first word on a machine that has never seen its image: pulled in full, and lazily as
  * eStargz in source order, as the original program's result and as ours. docs/benchmarks.md says what is measured.
  *
- *   npm run --silent bench:start -- [--rounds 5] [--image NAME]... [--link slow|loopback]... [--json]
+ *   npm run --silent bench:start -- [--rounds 5] [--image NAME]... [--link slow|loopback]... [--row ID]... [--json]
+ *     [--rows-out FOLDER]
  *
- * Images: interpreter and compiler; small, for a quick look. stdout is the table, stderr the progress.
+ * Images: interpreter and compiler; small, for a quick look. stdout is the table, stderr the progress. --rows-out
+ * stores each image's rows, and what a model of the client has to know of them (docs/simulator.md); it needs the rows
+ * `unordered` and `optimizer`.
  */
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
+import { explainImage } from '../optimizer/explain-image.ts'
+import { parseLocation } from '../optimizer/image/location.ts'
+import { hostPlatform } from '../optimizer/image/platform.ts'
 import type { Inspection } from '../optimizer/inspect.ts'
+import { withSource } from '../optimizer/open-stores.ts'
+import { readRecord } from '../optimizer/order/record-file.ts'
+import type { ImageAnalysis } from '../optimizer/plan/analysis.ts'
+import { resolveImage } from '../optimizer/store/resolve.ts'
 import { CodedError, messageOf, PreconditionError, UsageError } from '../shared/errors.ts'
 import { chosen, roundsOf, runBench, say } from './command.ts'
 import { OPTIMIZER } from './contestants.ts'
@@ -33,6 +44,7 @@ import {
 } from './start-report.ts'
 import { START_ROWS, type StartRow } from './start-rows.ts'
 import { rotated } from './statistics.ts'
+import { storeStarts } from './stored-starts.ts'
 
 /** What each image's workload says. */
 const WORDS = { small: '200 OK\n', interpreter: '200 OK\n', compiler: '42\n' } as const
@@ -48,7 +60,10 @@ interface Options {
   rounds: number
   kinds: ImageKind[]
   links: LinkName[]
+  rows: StartRow[]
   json: boolean
+  /** A folder, or null. */
+  rowsOut: string | null
 }
 
 const execute = promisify(execFile)
@@ -58,15 +73,21 @@ function readOptions(): Options {
     rounds: { type: 'string', default: '5' },
     image: { type: 'string', multiple: true },
     link: { type: 'string', multiple: true },
+    row: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
+    'rows-out': { type: 'string' },
   } as const
   try {
-    const { rounds, image, link, json } = parseArgs({ options }).values
+    const { rounds, image, link, row, json, 'rows-out': rowsOut } = parseArgs({ options }).values
+    const ids = START_ROWS.map(({ id }) => id)
+    const rows = chosen('row', row, ids)
     return {
       rounds: roundsOf(rounds),
       kinds: chosen('image', image ?? ['interpreter', 'compiler'], Object.keys(WORDS) as ImageKind[]),
       links: chosen('link', link, ['slow', 'loopback']),
+      rows: START_ROWS.filter(({ id }) => rows.includes(id)),
       json,
+      rowsOut: rowsOut ?? null,
     }
   } catch (cause) {
     if (cause instanceof CodedError) throw cause
@@ -75,7 +96,7 @@ function readOptions(): Options {
 }
 
 async function compare(options: Options, signal: AbortSignal): Promise<StartReport> {
-  const { rounds, kinds, links } = options
+  const { rounds, kinds, links, rowsOut } = options
   const lack = lackOfSnapshotter()
   if (lack) throw new PreconditionError('SNAPSHOTTER_MISSING', `no lazily pulling snapshotter: ${lack}`)
   const versions = await describeStartMachine()
@@ -86,7 +107,7 @@ async function compare(options: Options, signal: AbortSignal): Promise<StartRepo
     const images: StartReport['images'] = []
     for (const kind of kinds) {
       const sample = await buildSampleImage({ kind, log: { debug() {}, info: say, warn: say }, signal })
-      const rows = await prepareRows(sample, kind, registry, signal)
+      const rows = await prepareRows(sample, kind, { ...options, registry }, signal)
       for (let round = 0; round < rounds; round++)
         for (const [link, proxy] of proxies)
           for (const { row, measured } of rotated(rows, round)) {
@@ -96,6 +117,15 @@ async function compare(options: Options, signal: AbortSignal): Promise<StartRepo
               `round ${round + 1} of ${rounds}: ${link}: ${row.title}: ${formatSeconds(start.totalMs / 1000)}`,
             )
           }
+      if (rowsOut !== null) {
+        const measured = rows.map((row) => ({ ...row.measured, analysis: row.analysis }))
+        await storeStarts(
+          rowsOut,
+          kind,
+          measured,
+          links.map((id) => ({ id, speed: LINKS[id].speed })),
+        )
+      }
       images.push({
         name: sample.name,
         layerTitles: sample.layerTitles,
@@ -113,22 +143,35 @@ async function compare(options: Options, signal: AbortSignal): Promise<StartRepo
   }
 }
 
+interface PreparedRow {
+  row: StartRow
+  measured: MeasuredRow
+  /** With our record; null where nothing is stored, and where there is no table of contents. */
+  analysis: ImageAnalysis | null
+}
+
 /** Makes every row's image of the sample, and puts them all into the registry. */
 async function prepareRows(
   sample: SampleImage,
   kind: ImageKind,
-  registry: Registry,
+  { registry, rows: wanted, rowsOut }: { registry: Registry; rows: StartRow[]; rowsOut: string | null },
   signal: AbortSignal,
-): Promise<{ row: StartRow; measured: MeasuredRow }[]> {
+): Promise<PreparedRow[]> {
   const daemon = await startPrivateContainerd()
   try {
     say(`importing ${sample.name}`)
     await importImage(daemon, sample, signal)
-    const rows: { row: StartRow; measured: MeasuredRow }[] = []
-    for (const row of START_ROWS) {
+    const made: { row: StartRow; image: string }[] = []
+    for (const row of wanted) {
       const image = await makeImage(daemon, row, sample.name, signal)
       await push(daemon, image, `127.0.0.1:${registry.port}/${kind}:${row.id}`)
-      rows.push({ row, measured: measuredRow(row, await inspectLayers(daemon, image)) })
+      made.push({ row, image })
+    }
+    const rows: PreparedRow[] = []
+    for (const { row, image } of made) {
+      const measured = measuredRow(row, await inspectLayers(daemon, image))
+      const stores = rowsOut !== null && row.mode === 'lazy'
+      rows.push({ row, measured, analysis: stores ? await analyse(daemon, image) : null })
     }
     return rows
   } finally {
@@ -145,7 +188,7 @@ async function makeImage(
   if (row.command === null) return source
   const target = `bench.invalid/start:${row.id}`
   const record = join(daemon.folder, 'bench.record')
-  const making = { containerd: optionsOf(daemon), source, target, record }
+  const making = { containerd: optionsOf(daemon), source, target, record, ownRecord: ownRecord(daemon) }
   const [program = '', ...args] = row.command(making)
   say(`making: ${row.title}`)
   await execute(program, args, { signal, maxBuffer: Number.POSITIVE_INFINITY })
@@ -160,6 +203,21 @@ async function inspectLayers(daemon: PrivateContainerd, image: string): Promise<
     sizeBytes,
     hotZone: toc === null ? null : { bytes: toc.hotZoneBytes, files: toc.prioritizedFiles },
   }))
+}
+
+function ownRecord(daemon: PrivateContainerd): string {
+  return join(daemon.folder, 'own.record')
+}
+
+/** What is where in an image, and when our record says that it was read. */
+async function analyse(daemon: PrivateContainerd, image: string): Promise<ImageAnalysis> {
+  const file = ownRecord(daemon)
+  const records = [{ file, platform: null, record: readRecord(await readFile(file, 'utf8')) }]
+  const place = { address: daemon.address, namespace: daemon.namespace, directReads: true }
+  return await withSource(parseLocation('image', image), place, async ({ content, images, name }) => {
+    const found = await resolveImage(images, content, name, hostPlatform())
+    return await explainImage(content, found, async () => null, { records, recordAnyLayer: false })
+  })
 }
 
 function optionsOf(daemon: PrivateContainerd): string[] {

@@ -19,6 +19,8 @@ const LOADERS: Record<CommandName, () => Promise<Command>> = {
   records: async () => (await import('./commands/records.ts')).recordsCommand,
   inspect: async () => (await import('./commands/inspect.ts')).inspectCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  report: async () => (await import('./commands/report.ts')).reportCommand,
+  simulate: async () => (await import('./commands/simulate.ts')).simulateCommand,
   clean: async () => (await import('./commands/clean.ts')).cleanCommand,
   config: async () => (await import('./commands/config.ts')).configCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand,

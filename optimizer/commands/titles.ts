@@ -38,6 +38,14 @@ export const TITLES = {
     usage: 'verify <source> <target>',
     describe: 'Prove that both images hold the same file system, and that the target holds what it says',
   },
+  report: {
+    usage: 'report <subject..>',
+    describe: 'Write a page of what a run reads, where it is in the image, and how soon a start is up',
+  },
+  simulate: {
+    usage: 'simulate <image>',
+    describe: 'Predict how soon the image is up over some links, pulled in full and lazily',
+  },
   clean: {
     usage: 'clean [place..]',
     describe: 'Remove what a killed run left: only what carries our labels and whose run is dead',

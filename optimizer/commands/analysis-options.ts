@@ -1,0 +1,39 @@
+/** Options of commands that look at images with records of their workloads, and write none. */
+import type { Argv } from 'yargs'
+import type { AnalysisRequest } from '../analyse-image.ts'
+import type { Arguments } from './command.ts'
+import {
+  addContainerdOptions,
+  addOutputOptions,
+  addPlatformOption,
+  addTocReferenceOption,
+  containerdOptions,
+  platformOption,
+  tocReferenceOption,
+} from './common-options.ts'
+import { conversionOptions } from './conversion-options.ts'
+import { addRecordOptions, givenSources } from './given-options.ts'
+import { spaceOptions } from './space-options.ts'
+
+export function addAnalysisOptions(yargs: Argv): Argv {
+  return addOutputOptions(
+    addContainerdOptions(addTocReferenceOption(addPlatformOption(addRecordOptions(yargs)))),
+  )
+}
+
+/** @throws {UsageError} @throws {RecordError} */
+export function analysisOptions(argv: Arguments): Omit<AnalysisRequest, 'location'> {
+  const { records, recordAnyLayer } = givenSources(argv)
+  // What a conversion does by itself.
+  const conversion = conversionOptions({})
+  const { space } = spaceOptions(
+    {},
+    conversion.format.kind === 'uncompressed' ? 0 : conversion.format.chunkBytes,
+  )
+  return {
+    ...{ records, recordAnyLayer, conversion, space },
+    containerd: containerdOptions(argv),
+    platform: platformOption(argv),
+    tocReference: tocReferenceOption(argv),
+  }
+}
