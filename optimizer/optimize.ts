@@ -1,15 +1,18 @@
 /** The main job: from a name in whatever store to a new name. The whole story on one screen. */
 import type { Log } from '../shared/log.ts'
+import type { AccessRecord } from '../shared/record.ts'
 import type { Console } from './console.ts'
 import { convertImages, type OutputOptions, resolveWhole, spoolRequest } from './conversion.ts'
 import type { ImageLocation } from './image/location.ts'
 import { formatPlatform } from './image/platform.ts'
+import type { RegistryReference } from './image/reference.ts'
 import { meantFor, type OrderOf, orderWithoutRun, recordedOrder } from './image-order.ts'
 import { withEarlyLayers } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
+import { attachRecord, withRegistryRecords } from './registry-records.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages } from './stages.ts'
@@ -36,6 +39,9 @@ export interface OptimizeRequest {
   recording: RecordingOptions
   /** What comes first where nothing is run. */
   given: GivenSources
+  /** Where a record of each image is looked for besides, and where one that is made is put; null: nowhere. */
+  recordsFrom: RegistryReference | null
+  attachTo: RegistryReference | null
   output: OutputOptions
 }
 
@@ -57,7 +63,8 @@ export async function optimize(
     request.workload !== null &&
     only !== undefined &&
     others.length === 0 &&
-    request.given.records.length === 0
+    request.given.records.length === 0 &&
+    request.recordsFrom === null
   )
     requireWorkloadPlatform(only)
   const { snapshotter, source, target, runner } = request
@@ -77,14 +84,19 @@ async function optimizeIn(
   context: OptimizeContext,
 ): Promise<ConversionResult> {
   const { console: log } = context
-  const { given, output, workload, workloads, recording } = request
+  const { output, workload, workloads, recording, recordsFrom, attachTo } = request
   const running = { ...context, stages: new Stages(log) }
+  const place = { ...request.containerd, signal: context.signal }
   // With records given it has to be seen first whether there is anything left to run.
   const started =
-    workload !== null && workloads.length === 0 && given.records.length === 0
+    workload !== null && workloads.length === 0 && request.given.records.length === 0 && recordsFrom === null
       ? { notifier: EarlyNotifier.start(run, workload, context.signal) }
       : {}
   const resolved = await resolveWhole(from, request.platforms, output, running)
+  const given =
+    recordsFrom === null
+      ? request.given
+      : await withRegistryRecords(request.given, place, recordsFrom, resolved.images, log)
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const opening = chosen === null ? null : spoolRequest(from, chosen, output, running)
@@ -104,6 +116,13 @@ async function optimizeIn(
         ? recordedOrder(image, concludeRecord(runs, image, layers, recording, log))
         : orderWithoutRun(image, layers, given, log)
     const conversion = await convertImages({ from, to, resolved, output, early, orderOf }, running)
+    const recorded = conversion.platforms.find(({ order }) => order.origin.record !== null)
+    if (attachTo !== null && recorded !== undefined) {
+      const { source, order } = recorded
+      await running.stages.run('attach', 'the record', () =>
+        attachRecord(place, attachTo, source, order.origin.record as AccessRecord, log),
+      )
+    }
     const { times } = running.stages
     return conversionResult({ resolved, targetName: to.label, conversion, stages: times })
   })

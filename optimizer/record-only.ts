@@ -5,10 +5,12 @@ import type { Digest } from './image/digest.ts'
 import type { ImageLocation } from './image/location.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
+import type { RegistryReference } from './image/reference.ts'
 import { EarlyLayers, indexLayers } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withRunAt, withSourceIn } from './open-stores.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
+import { attachRecord } from './registry-records.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
 import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages, type StageTime } from './stages.ts'
@@ -33,6 +35,8 @@ export interface RecordRequest {
   /** Several in its place, one after the other; empty: that one. */
   workloads: readonly NamedWorkload[]
   recording: RecordingOptions
+  /** The repository where the record is put; null: none. */
+  attachTo: RegistryReference | null
 }
 
 export interface RecordOnlyContext {
@@ -50,6 +54,8 @@ export interface RecordResult {
   record: RecordSummary
   /** Where the record is, or null. */
   recordOut: string | null
+  /** Where it is in a registry, or null. */
+  attached: string | null
   stages: StageTime[]
 }
 
@@ -71,7 +77,7 @@ export async function recordOnly(
 async function recordIn(
   run: Run,
   { content, images, name, label }: OpenStores,
-  { platform, workload, workloads, recording, ...request }: RecordRequest,
+  { platform, workload, workloads, recording, attachTo, ...request }: RecordRequest,
   context: RecordOnlyContext,
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
   const { console: log, signal } = context
@@ -94,11 +100,17 @@ async function recordIn(
   )
   const layers = await indexLayers(opening, early)
   const record = concludeRecord(runs, image, layers, recording, log)
+  const place = { ...request.containerd, signal }
+  const attached =
+    attachTo === null
+      ? null
+      : await stages.run('attach', 'the record', () => attachRecord(place, attachTo, image, record, log))
   const result: RecordResult = {
     schemaVersion: RECORD_RESULT_SCHEMA_VERSION,
     source: { name: image.name, digest: image.root.digest, platform: formatPlatform(image.platform) },
     record: recordSummary(record),
     recordOut: recording.recordOut,
+    attached,
     stages: stages.times,
   }
   return { record, result }

@@ -27,6 +27,7 @@ export async function attachRecord(
   { registry, repository: name }: RegistryReference,
   image: Pick<ResolvedImage, 'descriptor' | 'platform'>,
   record: AccessRecord,
+  log: Log,
 ): Promise<string> {
   const { attachArtifact } = await import('./registry/referrers.ts')
   return await withRegistryAccess(place, async (access) => {
@@ -43,7 +44,9 @@ export async function attachRecord(
         'dev.hotlayer.platform': formatPlatform(image.platform),
       },
     })
-    return recordName(registry, name, digest)
+    const where = recordName(registry, name, digest)
+    log.info(`the record is attached: ${where}`)
+    return where
   })
 }
 

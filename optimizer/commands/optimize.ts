@@ -26,6 +26,7 @@ import {
   requireOrderKept,
   targetLocation,
 } from './output-options.ts'
+import { addAttachOption, addFindOption, attachRecordTo, recordsFrom } from './record-sharing-options.ts'
 import { recordingOptions } from './recording-options.ts'
 import { runnerOption } from './runner-options.ts'
 import { TITLES } from './titles.ts'
@@ -40,6 +41,11 @@ export const optimizeCommand: Command = {
       describe: 'record a short run and convert',
     },
     {
+      command:
+        'optimizer optimize docker://registry.example/app:1 docker://registry.example/app:1-esgz --attach-record',
+      describe: 'from registry to registry without a daemon, the record beside the image',
+    },
+    {
       command: 'optimizer optimize --config python.yaml --json',
       describe: 'all of it from a file, for repeatable runs (docs/config.md)',
     },
@@ -48,7 +54,11 @@ export const optimizeCommand: Command = {
     addOutputOptions(
       addContainerdOptions(
         addConversionOptions(
-          addOutputImageOptions(addGivenOptions(addWorkloadOptions(addConfigOption(addPositionals(yargs))))),
+          addOutputImageOptions(
+            addFindOption(
+              addAttachOption(addGivenOptions(addWorkloadOptions(addConfigOption(addPositionals(yargs))))),
+            ),
+          ),
         ),
       ),
     ),
@@ -87,6 +97,11 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
       '--record-out needs a record, --no-optimize and --prefetch-list make none: leave one of them out',
     )
   }
+  if (!runs && argv['attach-record'] === true)
+    throw new UsageError(
+      'OPTIONS_CONTRADICT',
+      '--attach-record needs a record, --no-optimize and --prefetch-list make none: leave one of them out',
+    )
   if (!runs && argv[DRY_RUN] === true) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',
@@ -94,8 +109,9 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     )
   }
   const output = outputOptions(argv)
-  requireOrderKept(output, runs || given.list !== null || given.records.length > 0)
   const source = parseLocation('source', positional(argv, 'source'))
+  const shared = recordsFrom(argv, source)
+  requireOrderKept(output, runs || given.list !== null || given.records.length > 0 || shared !== null)
   const workload = runs ? workloadOptions(argv) : null
   const workloads = runs ? namedWorkloads(argv) : []
   return {
@@ -109,6 +125,8 @@ export function optimizeRequest(argv: Arguments): OptimizeRequest {
     workloads,
     recording: recordingOptions(argv, false),
     given,
+    recordsFrom: shared,
+    attachTo: attachRecordTo(argv, source),
     output,
   }
 }

@@ -37,7 +37,12 @@ function addRepositoryOption(yargs: Argv): Argv {
 
 /** Where records are looked for; null: nowhere. @throws {UsageError} */
 export function recordsFrom(argv: Arguments, source: ImageLocation): RegistryReference | null {
-  return argv['record-from-registry'] === true ? repositoryOf(argv, source, 'record-from-registry') : null
+  if (argv['record-from-registry'] !== true) return null
+  if (argv['no-optimize'] !== true) return repositoryOf(argv, source, 'record-from-registry')
+  throw new UsageError(
+    'OPTIONS_CONTRADICT',
+    '--no-optimize keeps the source order, --record-from-registry gives one: leave one of them out',
+  )
 }
 
 /** Where the record goes; null: nowhere. @throws {UsageError} */

@@ -13,6 +13,7 @@ import {
   positional,
 } from './common-options.ts'
 import { addConfigOption } from './config-option.ts'
+import { addAttachOption, attachRecordTo } from './record-sharing-options.ts'
 import { recordingOptions } from './recording-options.ts'
 import { runnerOption } from './runner-options.ts'
 import { TITLES } from './titles.ts'
@@ -27,6 +28,10 @@ export const recordCommand: Command = {
         'optimizer record docker.io/library/nginx:1 --record-out nginx.jsonl --ready-http http://localhost/ --settle 500ms',
       describe: 'record a server until it serves',
     },
+    {
+      command: 'optimizer record docker://registry.example/app:1 --attach-record --ready-tcp localhost:80',
+      describe: 'put the record beside the image, where `convert --record-from-registry` finds it',
+    },
   ],
   builder: (yargs) =>
     addOutputOptions(
@@ -34,10 +39,12 @@ export const recordCommand: Command = {
         addWorkloadOptions(
           addPlatformOption(
             addConfigOption(
-              yargs.positional('source', {
-                type: 'string',
-                describe: `the image: ${LOCATION_FORMS}`,
-              }),
+              addAttachOption(
+                yargs.positional('source', {
+                  type: 'string',
+                  describe: `the image: ${LOCATION_FORMS}`,
+                }),
+              ),
             ),
           ),
         ),
@@ -54,7 +61,7 @@ export const recordCommand: Command = {
     const { record, result } = await recordOnly(request, context)
     context.console.info(summaryLine(result))
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
-    return result.recordOut === null ? formatRecord(record) : ''
+    return result.recordOut === null && result.attached === null ? formatRecord(record) : ''
   },
 }
 
@@ -73,6 +80,7 @@ export function recordRequest(argv: Arguments): RecordRequest {
     workload,
     workloads,
     recording: recordingOptions(argv, true),
+    attachTo: attachRecordTo(argv, source),
   }
 }
 

@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ColdClient } from '../../bench/lazy/client.ts'
 import { type Registry, startRegistry } from '../../bench/lazy/registry.ts'
+import type { ConversionResult } from '../../optimizer/result.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { FaultyProxy } from '../helpers/faulty-proxy.ts'
@@ -45,17 +46,38 @@ describe('an image in a registry', { skip: skipWithoutContainerd() }, () => {
     return stdout
   }
 
-  it('is written by optimize, and pulled and run by containerd', async () => {
-    const reference = `127.0.0.1:${registry.port}/team/served:esgz`
-    await succeed('optimize', SOURCE, `docker://${reference}`, '--verify')
+  it('is optimized into another one without a daemon, pulled and run by containerd; its record is found beside it', async () => {
+    const at = (tag: string) => `127.0.0.1:${registry.port}/team/served:${tag}`
+    await succeed('convert', SOURCE, `docker://${at('1')}`, '--no-optimize')
+    const optimize = [
+      'optimize',
+      `docker://${at('1')}`,
+      `docker://${at('esgz')}`,
+      '--attach-record',
+      '--verify',
+      '--json',
+    ]
+    const daemonless = { CONTAINERD_ADDRESS: join(folder, 'none'), XDG_CACHE_HOME: folder }
+    const { code, stdout, stderr } = await bench.run(optimize, daemonless)
+    assert.equal(code, 0, stderr)
     const client = await ColdClient.start('full')
     try {
-      await client.pull(reference)
-      assert.match((await client.run(reference)).output, /^[0-9a-f]{64} {2}\/data\/hot\n$/)
+      await client.pull(at('esgz'))
+      assert.match((await client.run(at('esgz'))).output, /^[0-9a-f]{64} {2}\/data\/hot\n$/)
     } finally {
       await client.stop()
     }
-    await succeed('verify', SOURCE, `docker://${reference}`)
+    const again = [
+      'convert',
+      `docker://${at('1')}`,
+      `docker://${at('again')}`,
+      '--record-from-registry',
+      '--json',
+    ]
+    const converted: ConversionResult = JSON.parse(await succeed(...again))
+    const layers = ({ layers: all }: ConversionResult) => all.map(({ target }) => target)
+    assert.deepEqual(layers(converted), layers(JSON.parse(stdout)))
+    assert.ok(converted.layers.some(({ prioritizedFiles }) => prioritizedFiles > 0))
     assert.deepEqual(await bench.leftovers(), [])
   })
 
@@ -109,19 +131,20 @@ describe('an image in a registry', { skip: skipWithoutContainerd() }, () => {
 
     it('is refused without one of them, with what to do', async () => {
       const trusting = ['--registry-ca', join(TLS, 'ca.pem')]
-      for (const [options, message] of [
+      const refusals: [options: string[], message: RegExp][] = [
         [['--plain-http=false'], /no trusted TLS connection to 127.*--registry-ca/],
         [[], /speaks TLS.*--plain-http=false/],
         [trusting, /wants to know who asks.*docker login/],
         [[...trusting, '--creds', 'team:other'], /does not let team in/],
-      ] as const) {
-        const { code, stderr } = await bench.run(['inspect', place, ...options], {
-          DOCKER_CONFIG: folder,
-          HOME: folder,
-        })
-        assert.equal(code, 3, stderr)
-        assert.match(stderr, message)
-      }
+      ]
+      const environment = { DOCKER_CONFIG: folder, HOME: folder }
+      await Promise.all(
+        refusals.map(async ([options, message]) => {
+          const { code, stderr } = await bench.run(['inspect', place, ...options], environment)
+          assert.equal(code, 3, stderr)
+          assert.match(stderr, message)
+        }),
+      )
     })
   })
 })
