@@ -125,7 +125,8 @@ export class ContainerdImageStore implements ImageStore {
   howToFetch(name: string, platforms: readonly string[]): string {
     const options = platforms.length === 0 ? ['--all-platforms'] : platforms.map((one) => `--platform ${one}`)
     const commands = options.map((option) => `\`ctr content fetch ${option} ${name}\``)
-    return `fetch it with ${commands.join(' and ')} (a containerd that discards unpacked layers keeps none)`
+    const elsewhere = `take docker://${name} where a registry has it`
+    return `fetch it with ${commands.join(' and ')} (a containerd that discards unpacked layers keeps none), or ${elsewhere}`
   }
 
   async put(image: StoredImage): Promise<void> {

@@ -20,10 +20,14 @@ export interface OverlayFolders {
   upper: string
   /** The image's layers, topmost first. */
   lowers: string[]
+  /** How many of them are mounted by a snapshotter that fetches what is read as it is read. */
+  lazyLowers: number
 }
 
 /** Magic number of overlayfs. @see statfs(2) */
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630
+/** Snapshotters that pull lazily serve layers by it. */
+const FUSE_SUPER_MAGIC = 0x65735546
 
 /** @throws {NativeError} MOUNT_FAILED */
 export async function mountRootfs(run: Run, image: UnpackedImage): Promise<Rootfs> {
@@ -41,7 +45,9 @@ function overlayFolders(mounts: readonly { target: string; options: readonly str
   const options = mounts.find(({ target }) => target === '')?.options ?? []
   const value = (name: string) =>
     options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1)
-  return { upper: realpathSync(value('upperdir') ?? ''), lowers: value('lowerdir')?.split(':') ?? [] }
+  const lowers = value('lowerdir')?.split(':') ?? []
+  const lazyLowers = lowers.filter((lower) => statfsSync(lower).type === FUSE_SUPER_MAGIC).length
+  return { upper: realpathSync(value('upperdir') ?? ''), lowers, lazyLowers }
 }
 
 /**

@@ -237,9 +237,15 @@ function chooseMark({ overlay }: Rootfs, asked: MarkKind | undefined): WorkloadR
       "the root is a bind mount of the host's disk: a mark on its file system would record the whole machine; use --mark mount",
     )
   }
-  return overlay !== null
-    ? { kind: 'filesystem', reason: 'the root is an overlay: its file system is the container alone' }
-    : { kind: 'mount', reason: 'the root is a bind mount: its file system holds more than the container' }
+  if (overlay === null)
+    return {
+      kind: 'mount',
+      reason: 'the root is a bind mount: its file system holds more than the container',
+    }
+  const { lazyLowers: lazy, lowers } = overlay
+  const fetched = `; ${lazy} of its ${lowers.length} layers are mounted lazily, and fetched as they are read`
+  const reason = `the root is an overlay: its file system is the container alone${lazy > 0 ? fetched : ''}`
+  return { kind: 'filesystem', reason }
 }
 
 function canTellReads({ hello }: NotifierProcess, log: Log): boolean {

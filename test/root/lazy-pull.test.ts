@@ -1,12 +1,15 @@
 /** The point of it all: an image of ours, pulled lazily from a registry by a client that is not ours. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { ColdClient, push } from '../../bench/lazy/client.ts'
 import { MeteredProxy, type WireRequest } from '../../bench/lazy/metered-proxy.ts'
 import { type Registry, startRegistry } from '../../bench/lazy/registry.ts'
 import { lackOfSnapshotter } from '../../bench/lazy/snapshotter.ts'
 import type { LayerResult } from '../../optimizer/result.ts'
+import { parseRecord } from '../../shared/record.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
@@ -96,6 +99,28 @@ describe('an optimized image, pulled lazily', { skip }, () => {
         }
       })
     })
+
+  it('can be recorded where it is mounted lazily, as soon as its layers are there too; the record says so', async () => {
+    const reference = `127.0.0.1:${registry.port}/lazy:estargz`
+    const client = await ColdClient.start('lazy', { backgroundFetch: false })
+    try {
+      await client.pull(reference)
+      const { address, namespace } = client.daemon
+      const where = ['--address', address, '--namespace', namespace]
+      const record = () => bench.run(['record', reference, '--snapshotter', 'stargz', ...where])
+      const before = await record()
+      assert.deepEqual([before.code, before.stdout], [3, ''])
+      assert.match(before.stderr, /lacks layer 0 .*`ctr content fetch .*docker:\/\/127/)
+      await promisify(execFile)('ctr', [...where, 'content', 'fetch', '--plain-http', reference])
+      const { stdout, stderr } = await record()
+      const { header, entries } = parseRecord(stdout)
+      assert.match(header.mark.reason, /2 of its 2 layers are mounted lazily/, stderr)
+      const paths = entries.map(({ path }) => path.toString())
+      assert.deepEqual(paths.sort(), ['bin/busybox', 'data/hot', 'etc/group', 'etc/passwd'])
+    } finally {
+      await client.stop()
+    }
+  })
 })
 
 /** First and last byte of every piece of a layer's blob that was asked for. */
