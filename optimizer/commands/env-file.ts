@@ -4,7 +4,7 @@ import { UsageError } from '../../shared/errors.ts'
 /**
  * Lines of NAME=value. Blank lines, and lines whose first character after white space is `#`, say nothing. A value is
  * everything behind the first `=`: quotes, `#` and trailing spaces belong to it. A NAME alone takes the value that it
- * has in `own`, and removes the variable where it has none there.
+ * has in `own`, and says nothing where it has none there: what the image says stays.
  *
  * @param own our own environment
  * @returns changes in the form of `--env`
@@ -27,6 +27,6 @@ export function parseEnvFile(text: string, file: string, own: NodeJS.ProcessEnv)
       }
       if (at !== -1) return [line]
       const value = own[name]
-      return [value === undefined ? name : `${name}=${value}`]
+      return value === undefined ? [] : [`${name}=${value}`]
     })
 }

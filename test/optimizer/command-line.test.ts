@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { allCommands, runCommandLine } from '../../optimizer/command-line.ts'
@@ -154,6 +154,21 @@ describe('the program', () => {
       assert.match(line.code, /^(?:CONTAINERD_UNAVAILABLE|USAGE)$/)
       assert.ok(line.message.length > 0)
     }
+  })
+
+  it("leaves --env-file alone for the workload, which is an option of Node's as well", () => {
+    const file = join(folder, 'env.list')
+    writeFileSync(file, 'NODE_OPTIONS=--no-such-option\n')
+    const start = (path: string) =>
+      spawnSync(PROGRAM, ['record', 'image', '--env-file', path], {
+        encoding: 'utf8',
+        env: {
+          PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+          CONTAINERD_ADDRESS: join(folder, 'none'),
+        },
+      })
+    assert.match(start(join(folder, 'missing')).stderr, /\[FILE_UNREADABLE\]/)
+    assert.match(start(file).stderr, /^optimizer: .*\[(?:CONTAINERD_UNAVAILABLE|PRIVILEGE_MISSING)\]/)
   })
 
   it('has colours where they are asked for, and none where nobody looks', () => {
