@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageAnalysis } from '../optimizer/plan/analysis.ts'
+import { CLIENT } from '../optimizer/simulate/client-model.ts'
 import { factsAsIs, type OwnTime, ownTime } from '../optimizer/simulate/facts-of-analysis.ts'
 import type { AccessOfStart, StartFacts } from '../optimizer/simulate/start-facts.ts'
 import type { LinkSpeed } from './lazy/link.ts'
@@ -66,23 +67,35 @@ export async function storeStarts(
   await writeFile(join(folder, `${image}.json`), textOf(stored))
 }
 
+/**
+ * How long the workload takes by itself: on the original, which is there as a whole when it runs, less what the client
+ * takes. The record was made in another moment: its times are scaled to that.
+ */
 function ownOf(rows: readonly RowToStore[]): OwnTime {
-  const analysis = rows.find((row) => row.analysis !== null)?.analysis
-  const own = analysis == null ? undefined : ownTime(analysis.records[0]?.header ?? null, filesOf(analysis))
-  if (own === undefined) throw new Error('rows are stored by our record: the row "optimizer" makes it')
-  return own
+  const original = rows.find(({ id }) => id === 'original')
+  const runs = Object.values(original?.starts ?? {}).map((starts) => measured(starts).runSeconds)
+  if (runs.length === 0)
+    throw new Error('rows are stored with the workload’s own time: the row "original" has it')
+  return { seconds: rounded(Math.min(...runs) - CLIENT.runSeconds), until: 'end' }
 }
 
-function filesOf({ layers }: ImageAnalysis): ImageAnalysis['layers'][number]['files'] {
-  return layers.flatMap(({ files }) => files)
+/** @returns what was read by then, at the same share of the time */
+function scaledFacts(analysis: ImageAnalysis, own: OwnTime): StartFacts {
+  const files = analysis.layers.flatMap((layer) => layer.files)
+  const recorded = ownTime(analysis.records[0]?.header ?? null, files)
+  if (recorded === undefined) throw new Error('rows are stored by our record: the row "optimizer" makes it')
+  const facts = factsAsIs(analysis, recorded)
+  const scale = own.seconds / recorded.seconds
+  const accesses = facts.accesses.map((access) => ({ ...access, atSeconds: access.atSeconds * scale }))
+  return { ...facts, accesses, ownSeconds: own.seconds }
 }
 
 function factsOf({ analysis, layers }: RowToStore, rows: readonly RowToStore[], own: OwnTime): StartFacts {
-  if (analysis !== null) return factsAsIs(analysis, own)
+  if (analysis !== null) return scaledFacts(analysis, own)
   const other = rows.find(({ id }) => id === 'unordered')?.analysis
   if (other == null)
     throw new Error('the original’s layers hold what those of the row "unordered" do: it is needed')
-  const facts = factsAsIs(other, own)
+  const facts = scaledFacts(other, own)
   const whole = facts.layers.map((layer, index) => ({
     ...layer,
     sizeBytes: layers[index]?.sizeBytes ?? 0,

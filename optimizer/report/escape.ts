@@ -29,6 +29,11 @@ export function isolated(text: string): string {
   return `<bdi>${escaped(text)}</bdi>`
 }
 
+/** A path from the root, which may be broken after its slashes. */
+export function pathText(path: string): string {
+  return `<span class="path"><bdi>/${escaped(path).replaceAll('/', '/<wbr>')}</bdi></span>`
+}
+
 /** At most so many characters: the beginning and the end of a path, which is where its names are. */
 export function shortened(text: string, charactersMax: number): string {
   const characters = [...visible(text)]

@@ -1,6 +1,6 @@
 /** Sections: the files that were read, the largest of them and all of them, and who read them. */
 import { bar } from './bars.ts'
-import { isolated } from './escape.ts'
+import { isolated, pathText } from './escape.ts'
 import { bytesText, count, counted, shareText } from './format.ts'
 import type { ReadFile } from './read-files.ts'
 import { figure, table } from './tables.ts'
@@ -17,7 +17,7 @@ export function largestSection(files: readonly ReadFile[]): string {
   if (largest.length === 0) return ''
   const whole = largest[0]?.sizeBytes ?? 0
   const rows = largest.map(({ path, sizeBytes, process }) => [
-    `<span class="path">/${isolated(path)}</span>`,
+    pathText(path),
     bar([{ style: 'first', amount: sizeBytes }], whole),
     bytesText(sizeBytes),
     process === null ? '–' : isolated(process),
@@ -78,7 +78,7 @@ export function allFilesSection(files: readonly ReadFile[]): string {
   const hasImage = shown.some(({ hot }) => hot !== null)
   const rows = shown.map((file, index) => [
     count(index + 1),
-    `<span class="path">/${isolated(file.path)}</span>`,
+    pathText(file.path),
     bytesText(file.sizeBytes),
     file.layer === null ? '–' : String(file.layer),
     file.atSeconds === null ? '–' : file.atSeconds.toFixed(3),

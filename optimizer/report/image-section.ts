@@ -34,7 +34,7 @@ export function layersSection(analysis: ImageAnalysis): string {
   const whole = Math.max(...layers.map(({ sizeBytes }) => sizeBytes), 0)
   const hasRecord = analysis.records.length > 0
   const rows = layers.map((layer) => [
-    `layer ${layer.index}`,
+    String(layer.index),
     bar(parts(layer), whole),
     bytesText(layer.readBytes),
     bytesText(layer.alongBytes),
@@ -60,7 +60,7 @@ export function layersSection(analysis: ImageAnalysis): string {
     { title: 'layer' },
     { title: '<span class="unseen">share</span>', isWide: true },
     { title: hasRecord ? 'read' : 'first', isNumber: true },
-    { title: 'along', isNumber: true },
+    { title: 'along', isNumber: true, isAside: true },
     { title: 'size', isNumber: true },
     { title: 'files', isNumber: true },
   ]

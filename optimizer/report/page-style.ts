@@ -19,29 +19,29 @@ export const PAGE_STYLE = `
 html { background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%; }
 body { margin: 0 auto; max-width: 1088px; padding: 24px 24px 64px; font: 17px/1.5 Charter, 'Bitstream Charter', Georgia, 'Times New Roman', serif; }
 header { border-top: 4px solid var(--ink); padding-top: 10px; }
-.kicker { margin: 0; font: 600 13px/1.4 system-ui, sans-serif; color: var(--first); }
+.kicker { margin: 0; font: 600 13px/1.4 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; color: var(--first); }
 h1 { margin: 4px 0 10px; font-size: 34px; line-height: 1.15; overflow-wrap: anywhere; }
 h2 { margin: 0; font-size: 22px; line-height: 1.25; }
-h3 { margin: 18px 0 2px; font: 600 14px/1.4 system-ui, sans-serif; }
+h3 { margin: 18px 0 2px; font: 600 14px/1.4 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; }
 .lead { margin: 0 0 18px; max-width: 44em; font-size: 20px; line-height: 1.45; }
 .about { margin: 4px 0 12px; max-width: 46em; color: var(--soft); font-size: 16px; }
 section { margin-top: 44px; border-top: 1px solid var(--ink); padding-top: 10px; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); column-gap: 40px; }
+.pair { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 3fr); column-gap: 40px; }
 .pair section { min-width: 0; }
 small { color: var(--soft); font-size: 13px; }
 code, .path { font: 13px/1.45 ui-monospace, 'SFMono-Regular', Menlo, 'DejaVu Sans Mono', monospace; overflow-wrap: anywhere; }
 bdi { unicode-bidi: isolate; }
 .alarm { color: var(--first); }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 8px 32px; margin: 0; font: 14px/1.45 system-ui, sans-serif; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 8px 32px; margin: 0; font: 14px/1.45 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; }
 .facts div { border-top: 1px solid var(--rule); padding-top: 5px; min-width: 0; overflow-wrap: anywhere; }
 dt { color: var(--soft); }
 dd { margin: 0; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 20px; margin: 0 0 10px; padding: 0; list-style: none; font: 13px/1.5 system-ui, sans-serif; color: var(--soft); }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 20px; margin: 0 0 10px; padding: 0; list-style: none; font: 13px/1.5 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; color: var(--soft); }
 .key { vertical-align: -1px; }
 .warnings { margin: 0; padding-left: 1.1em; max-width: 46em; overflow-wrap: anywhere; }
 svg.wide, svg.narrow { display: block; width: 100%; height: auto; }
 svg.narrow { display: none; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--ink); unicode-bidi: isolate; }
+svg text { font: 11px 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; fill: var(--ink); unicode-bidi: isolate; }
 .first { fill: var(--first); } .late { fill: var(--late); } .idle { fill: var(--idle); } .cold { fill: var(--cold); } .toc { fill: var(--toc); }
 .pull { fill: var(--pull); } .run { fill: var(--run); }
 svg text.on-first { fill: var(--on-first); } svg text.on-late { fill: var(--on-late); }
@@ -61,7 +61,7 @@ line.moment.start, line.moment.stop { stroke: var(--soft); }
 .rug { stroke: var(--run); stroke-width: 1; }
 .scroll { overflow-x: auto; }
 .scroll:focus-visible { outline: 2px solid var(--run); outline-offset: 2px; }
-table { width: 100%; border-collapse: collapse; font: 14px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+table { width: 100%; border-collapse: collapse; font: 14px/1.4 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 400; }
 thead th { color: var(--soft); font-size: 13px; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: baseline; }
@@ -69,18 +69,19 @@ th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .wide-cell { width: 42%; min-width: 90px; vertical-align: middle; }
 .bar { display: block; width: 100%; height: 16px; }
+.pair .wide-cell { width: 24%; min-width: 60px; }
 #all-files .path { overflow-wrap: anywhere; }
 #all-files th[scope="row"] { color: var(--soft); }
-#search-field { font: 14px/1.5 system-ui, sans-serif; }
+#search-field { font: 14px/1.5 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; }
 input { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); padding: 4px 8px; width: min(320px, 100%); }
-footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 8px; font: 13px/1.5 system-ui, sans-serif; color: var(--soft); }
+footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 8px; font: 13px/1.5 'Helvetica Neue', Helvetica, Arial, 'Noto Sans', 'DejaVu Sans', sans-serif; color: var(--soft); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 700px) {
   body { padding: 16px 16px 48px; font-size: 16px; }
   h1 { font-size: 26px; } .lead { font-size: 18px; }
   svg.wide { display: none; } svg.narrow { display: block; }
   table { font-size: 13px; } th, td { padding-right: 8px; }
-  .wide-cell { width: 26%; min-width: 56px; }
+  .wide-cell { width: 26%; min-width: 56px; } .pair { display: block; } .aside { display: none; }
 }
 @media print {
   :root { color-scheme: light; }

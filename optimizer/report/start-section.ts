@@ -33,10 +33,13 @@ export function startSection(report: Report): string {
 }
 
 function linkBlock(images: readonly ReportedImage[], title: string, index: number): string {
+  const isComparison = images.length > 1
+  // What an order would bring the second image shows.
+  const isShown = ({ way }: { way: Way }) => !(isComparison && way === 'by-record')
   const starts = images.flatMap(({ simulation }, at) =>
-    (simulation?.links[index]?.starts ?? []).map((start) => ({
+    (simulation?.links[index]?.starts ?? []).filter(isShown).map((start) => ({
       ...start,
-      image: images.length > 1 ? at : null,
+      image: isComparison ? at : null,
     })),
   )
   const whole = Math.max(...starts.map(({ start }) => start.totalSeconds))
@@ -58,7 +61,7 @@ function linkBlock(images: readonly ReportedImage[], title: string, index: numbe
     { title: '<span class="unseen">time</span>', isWide: true },
     { title: 'up after', isNumber: true },
     { title: 'transferred', isNumber: true },
-    { title: 'requests', isNumber: true },
+    { title: 'requests', isNumber: true, isAside: true },
   ]
   return `<h3>${title}</h3>${table({ caption: `Predicted starts over ${title}`, columns, rows })}`
 }

@@ -6,6 +6,8 @@ export interface Column {
   isNumber?: boolean
   /** Of the bars: as wide as there is room. */
   isWide?: boolean
+  /** Left out where there is little room. */
+  isAside?: boolean
 }
 
 export interface TableText {
@@ -18,8 +20,12 @@ export interface TableText {
 
 /** The first cell of each row is its heading. */
 export function table({ caption, columns, rows, id }: TableText): string {
-  const style = ({ isNumber, isWide }: Column) =>
-    isNumber ? ' class="number"' : isWide ? ' class="wide-cell"' : ''
+  const style = ({ isNumber, isWide, isAside }: Column) => {
+    const names = [isNumber ? 'number' : '', isWide ? 'wide-cell' : '', isAside ? 'aside' : ''].filter(
+      Boolean,
+    )
+    return names.length === 0 ? '' : ` class="${names.join(' ')}"`
+  }
   const head = columns.map((column) => `<th scope="col"${style(column)}>${column.title}</th>`).join('')
   const body = rows.map((cells) => {
     const inner = cells.map((cell, index) => {
