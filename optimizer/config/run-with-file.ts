@@ -83,19 +83,26 @@ function configArgument(args: readonly string[]): string {
 
 /** An error of a value, with where in the file the value stands, if it is the file's. */
 function placed(error: unknown, file: OptionsFile, argv: Arguments): unknown {
-  if (!(error instanceof UsageError) || error instanceof ConfigError) return error
+  const isOfOptions = error instanceof UsageError || error instanceof PreconditionError
+  if (!isOfOptions || error instanceof ConfigError) return error
   const option = /^(?:--|<)([a-z][a-z0-9-]*)/i.exec(error.message)?.[1]
-  const found = option === undefined ? undefined : placeOf(option, file, argv)
+  const found = option === undefined ? undefined : placeOf(option, error.message, file, argv)
   if (found === undefined) return error
   const { line, column } = found
   return new CodedErrorAt(error, `${file.path}:${line}:${column}: ${error.message}`)
 }
 
-function placeOf(option: string, file: OptionsFile, argv: Arguments) {
+function placeOf(option: string, message: string, file: OptionsFile, argv: Arguments) {
   const isOfFile = ({ values }: PlacedOptions) =>
     option in values && JSON.stringify(values[option]) === JSON.stringify(argv[option])
   if (isOfFile(file)) return file.places.get(option)
-  return file.workloads.find(({ values }) => option in values)?.places.get(option)
+  const having = file.workloads.filter(({ values }) => option in values)
+  const naming = (write: (text: string) => string) =>
+    having.find(({ values }) =>
+      [values[option]].flat(2).some((value) => message.includes(write(String(value)))),
+    )
+  const meant = naming((text) => `"${text}"`) ?? naming((text) => text) ?? having[0]
+  return meant?.places.get(option)
 }
 
 /** The same error at its place. */

@@ -62,14 +62,20 @@ export function toCodedError(cause: unknown, context: CallContext): unknown {
       if (!/locked/.test(details))
         return new ContainerdUnavailableError(unavailable(address, details), { cause })
       break
+    case status.UNIMPLEMENTED:
+      if (isGreeting(method)) return new ContainerdUnavailableError(noContainerd(address), { cause })
+      break
     case status.DEADLINE_EXCEEDED:
-      return new ContainerdError(
-        'CONTAINERD_TIMEOUT',
-        `${what}: containerd did not answer ${method} in time`,
-        {
-          cause,
-        },
-      )
+      return isGreeting(method)
+        ? new ContainerdUnavailableError(
+            `containerd at ${address} takes connections, but does not answer: look at its log, or restart it`,
+            { cause },
+          )
+        : new ContainerdError(
+            'CONTAINERD_TIMEOUT',
+            `${what}: containerd at ${address} did not answer ${method} in time`,
+            { cause },
+          )
     case status.INVALID_ARGUMENT:
       if (/snapshotter not loaded/.test(details))
         return new PreconditionError('SNAPSHOTTER_UNKNOWN', `${what}: ${details}; name one that is loaded`, {
@@ -84,6 +90,11 @@ export function toCodedError(cause: unknown, context: CallContext): unknown {
   return new ContainerdError('CONTAINERD_ERROR', `${what}: containerd answered ${method} with: ${details}`, {
     cause,
   })
+}
+
+/** The first call of a connection: every containerd answers it. */
+function isGreeting(method: string): boolean {
+  return method.endsWith('Version/Version')
 }
 
 function isServiceError(error: unknown): error is ServiceError {
@@ -109,7 +120,12 @@ function whyUnavailable(address: string, details: string): string {
     return `the containerd socket ${address} may not be used by this user: run this as root (sudo)`
   if (/ECONNREFUSED/.test(details))
     return `nothing answers at the containerd socket ${address}: start containerd, or name its socket with --address`
+  if (/protocol error/i.test(details)) return noContainerd(address)
   return `containerd at ${address} is not available: ${details}`
+}
+
+function noContainerd(address: string): string {
+  return `what answers at ${address} is not containerd (docker.sock is not, either): name its own socket with --address`
 }
 
 /**

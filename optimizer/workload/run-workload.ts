@@ -28,6 +28,7 @@ import type { StopPlan, StopReason } from './stop-rules/stop-plan.ts'
 import { stopSignalNumber } from './stop-signal.ts'
 import type { LineSink, TaskOutput } from './task-output.ts'
 import { readUpperFiles, type UpperFiles } from './upper-files.ts'
+import { memoryKills } from './workload-cgroup.ts'
 import { type StreamSettings, WorkloadStreams } from './workload-streams.ts'
 
 /** No image has more accounts than this; what is larger is not read. */
@@ -132,6 +133,7 @@ export async function runWorkload(run: Run, engine: Engine, request: WorkloadReq
     log,
     signal,
   })
+  warnOfMemoryKills(run, options)
   const flushed = await notifier.flush()
   const receivedAtFlush = notifier.accesses.length
   // The notifier's end and the deletions take about as long as each other, and neither needs the other.
@@ -157,6 +159,18 @@ export async function runWorkload(run: Run, engine: Engine, request: WorkloadReq
     ...recordedPlan(plan),
     mountPoint: rootfs.path,
   }
+}
+
+/** To be asked while the container's control group is there. */
+function warnOfMemoryKills({ id, log }: Run, { container }: WorkloadOptions): void {
+  const kills = memoryKills(id)
+  if (kills === 0) return
+  const processes = kills === 1 ? 'a process' : `${kills} processes`
+  const why =
+    container?.memoryBytes === undefined
+      ? "this machine's memory ran out"
+      : 'it reached --memory, give it more with that'
+  log.warn(`the kernel has killed ${processes} of the workload: ${why}`)
 }
 
 function recordedPlan({ args, env, cwd, user }: ProcessPlan) {

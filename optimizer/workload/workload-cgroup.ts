@@ -41,6 +41,28 @@ function removeGroup(group: string): void {
   }
 }
 
+/**
+ * How many of its processes the kernel has killed because memory ran out: at the group's limit, or everywhere.
+ * Version 1 counts in `memory.oom_control`, version 2 in `memory.events`.
+ * @param runId names the group, which is still there
+ */
+export function memoryKills(runId: string): number {
+  const files = groupsOf(runId).flatMap((group) => [
+    join(group, 'memory.oom_control'),
+    join(group, 'memory.events'),
+  ])
+  const counts = files.map((file) => Number(/^oom_kill (\d+)$/m.exec(textOf(file))?.[1] ?? 0))
+  return Math.max(0, ...counts)
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
 /** In every hierarchy: one of its own in version 2, one per controller in version 1. */
 function groupsOf(runId: string): string[] {
   return [CGROUP_ROOT, ...foldersIn(CGROUP_ROOT)].map((hierarchy) => join(hierarchy, runId))
@@ -48,14 +70,8 @@ function groupsOf(runId: string): string[] {
 
 /** Also those in groups that the workload has made inside its own. */
 function processesIn(group: string): number[] {
-  let text: string
-  try {
-    text = readFileSync(join(group, 'cgroup.procs'), 'latin1')
-  } catch {
-    return []
-  }
   // 0 stands for a process of another pid namespace, which cannot be named here.
-  const own = text
+  const own = textOf(join(group, 'cgroup.procs'))
     .split('\n')
     .map(Number)
     .filter((pid) => pid > 0)

@@ -182,6 +182,22 @@ describe('a mistake in a file of options', () => {
     })
   })
 
+  it('of one workload, or of what this machine lacks, is told with its place', async () => {
+    const refused = async (text: string, expected: object) => {
+      const path = file(text)
+      await assert.rejects(checkFile(path, 'record'), expected)
+    }
+    const missing = join(folder, 'missing')
+    await refused(`source: a\nenv-file: ${missing}\n`, {
+      ...{ code: 'FILE_UNREADABLE', exitCode: 3 },
+      message: /run\.yaml:2:11: --env-file: cannot read/,
+    })
+    await refused('source: a\nworkloads:\n- {name: a, memory: 64m}\n- {name: b, memory: 3q}\n', {
+      ...{ code: 'OPTION_INVALID', exitCode: 2 },
+      message: /run\.yaml:4:21: --memory "3q"/,
+    })
+  })
+
   it('is not made by every option of every command: each takes the form that it is said to have', () => {
     const scheme = fileScheme(optimizeCommand)
     const example = ({ kind, choices }: OptionFact) => (kind === 'flag' ? true : (choices[0] ?? 'text'))

@@ -1,6 +1,8 @@
 /** The channel against a daemon of ours that behaves as told. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
@@ -127,6 +129,17 @@ describe('a connection to containerd', () => {
     await assert.rejects(getImage(), { code: 'CONTAINERD_TIMEOUT', message: /the image "web"/ })
   })
 
+  it('tells of what answers, but is no containerd', async () => {
+    for (const details of [
+      'unknown service containerd.services.version.v1.Version',
+      'HTTP status code 404',
+    ]) {
+      handler = fails(status.UNIMPLEMENTED, details)
+      const message = /^what answers at .* is not containerd .*--address/
+      await assert.rejects(Containerd.connect(address, 'ns'), { code: 'CONTAINERD_UNAVAILABLE', message })
+    }
+  })
+
   it('is interrupted by a signal, at once when it was aborted before', async () => {
     handler = () => abort.abort()
     const abort = new AbortController()
@@ -158,6 +171,22 @@ describe('a containerd that is not there', () => {
 
   it('has no socket', async () => {
     await refused(join(folder, 'none'), /no containerd socket at .*--address/)
+  })
+
+  it('has a socket that something else listens to, such as docker’s', async () => {
+    const path = join(folder, 'http')
+    const server = createServer((_, answer) => answer.end('OK')).listen(path)
+    await once(server, 'listening')
+    await refused(path, /is not containerd \(docker\.sock is not/)
+    server.close()
+  })
+
+  it('has a socket that takes connections without an answer', () => {
+    const cause = Object.assign(new Error('x'), { code: status.DEADLINE_EXCEEDED, details: 'x' })
+    const context = { address: '/s', namespace: 'ns', what: 'the version', method: 'Version/Version' }
+    const error = toCodedError(cause, context) as Error
+    assert.ok(error instanceof ContainerdUnavailableError)
+    assert.match(error.message, /^containerd at \/s takes connections, but does not answer/)
   })
 
   it('has a socket that nothing listens to', async () => {

@@ -145,8 +145,12 @@ describe('a container', { skip: skipWithoutContainerd() || skipWithoutFanotify()
   it('that takes more memory than it may is killed', { skip: lackOfControllers() }, async () => {
     const script = 'exec busybox dd if=/dev/zero of=/dev/null bs=90M count=1'
     const killed = { code: 'WORKLOAD_FAILED', message: /status 137/ }
+    bench.warnings.length = 0
     await assert.rejects(sights(['--memory', '32m'], script), killed)
+    assert.match(bench.warnings.join(), /killed a process of the workload: it reached --memory/)
+    bench.warnings.length = 0
     await sights(['--memory', '300m'], script)
+    assert.deepEqual(bench.warnings, [])
   })
 
   it('that cannot be made is told with the option that may be meant', async () => {
