@@ -3,7 +3,8 @@ import { formatBytes, formatSeconds } from '../optimizer/console.ts'
 import type { ConversionResult, LayerResult } from '../optimizer/result.ts'
 import { formatTable } from '../optimizer/table.ts'
 
-export function formatReport(result: ConversionResult, layerTitles: string[]): string {
+/** @param proof lines that say how it is known that the result is sound */
+export function formatReport(result: ConversionResult, layerTitles: string[], proof: string[]): string {
   return `${[
     title('The layers'),
     ...layerTable(result.layers, layerTitles),
@@ -11,8 +12,7 @@ export function formatReport(result: ConversionResult, layerTitles: string[]): s
     ...startUpNeeds(result.layers),
     '',
     title('The proof'),
-    `containerd unpacked and ran ${result.target.name} with no part of the optimizer,`,
-    'and it answered with the same page as the original.',
+    ...proof,
     '',
     title('The time'),
     ...formatTable(
@@ -27,6 +27,10 @@ export function formatReport(result: ConversionResult, layerTitles: string[]): s
     '  bin/optimizer optimize docker.io/library/python:3.12 registry.example.com/me/python:3.12-esgz \\',
     '    --period 10s --args \'["python3", "-c", "import json, http.server"]\'',
     '  ctr image push registry.example.com/me/python:3.12-esgz',
+    '',
+    'or, without containerd, one in an OCI layout or an archive:',
+    '',
+    '  bin/optimizer optimize oci:python oci:python:esgz --period 10s',
     '',
     'bin/optimizer optimize --help lists the options; the result also runs wherever the original does.',
   ].join('\n')}\n`

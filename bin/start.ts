@@ -1,10 +1,13 @@
 /**
  * `npm start`: the whole way once, on a real image, in a containerd of our own that is gone at the end.
  * The image is optimized by the real command line, then the result is run by containerd and asked for a page.
+ * Where there is no containerd, image and result are OCI layouts and runc runs both: start-without-containerd.ts.
  * stdout is the report, stderr the progress; the exit status is 0 only if all of it was true.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { startPrivateContainerd } from '../bench/sample/private-containerd.ts'
@@ -13,10 +16,10 @@ import { buildSampleImage } from '../bench/sample/sample-image.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, EXIT, InterruptedError } from '../shared/errors.ts'
 import { formatReport } from './start-report.ts'
+import { demonstrateWithoutContainerd, WARM } from './start-without-containerd.ts'
 
 const OPTIMIZER = fileURLToPath(new URL('../../bin/optimizer', import.meta.url))
-/** Until the app has answered once, as a user would warm it up, and reads nothing more. */
-const WARM = ['--http', 'GET http://localhost:8080/', '--settle', '500ms']
+const CONTAINERD = ['containerd', 'containerd-shim-runc-v2', 'ctr']
 
 async function main(): Promise<number> {
   const interruption = new AbortController()
@@ -34,6 +37,12 @@ async function main(): Promise<number> {
 }
 
 async function demonstrate(signal: AbortSignal): Promise<string> {
+  if (hasContainerd()) return await demonstrateInContainerd(signal)
+  say('there is no containerd on this machine: image and result are OCI layouts, and runc runs both')
+  return await demonstrateWithoutContainerd({ optimizer: (args) => optimizer(args, signal), say, signal })
+}
+
+async function demonstrateInContainerd(signal: AbortSignal): Promise<string> {
   say('starting a private containerd')
   const daemon = await startPrivateContainerd()
   try {
@@ -42,25 +51,25 @@ async function demonstrate(signal: AbortSignal): Promise<string> {
     say(`importing ${image.name}`)
     await importImage(daemon, image, signal)
     const target = image.name.replace(/:[^:]*$/, ':optimized')
-    const result = await optimize(
-      [
-        ...['optimize', image.name, target, '--json', ...WARM],
-        ...['--address', daemon.address, '--namespace', daemon.namespace],
-      ],
-      signal,
-    )
+    const place = ['--address', daemon.address, '--namespace', daemon.namespace]
+    const output = await optimizer(['optimize', image.name, target, '--json', ...WARM, ...place], signal)
+    const result = JSON.parse(output) as ConversionResult
     say(`running ${image.name} and ${target} by containerd`)
     const page = await runAndAsk(daemon, image.name, signal)
     if ((await runAndAsk(daemon, target, signal)) !== page)
       throw new CodedError('PAGES_DIFFER', 'the optimized image answered with another page than the original')
-    return formatReport(result, image.layerTitles)
+    return formatReport(result, image.layerTitles, [
+      `containerd unpacked and ran ${target} with no part of the optimizer,`,
+      'and it answered with the same page as the original.',
+    ])
   } finally {
     say('removing the private containerd')
     await daemon.stop()
   }
 }
 
-async function optimize(args: string[], signal: AbortSignal): Promise<ConversionResult> {
+/** What the command prints. */
+async function optimizer(args: string[], signal: AbortSignal): Promise<string> {
   say(`running: optimizer ${args.join(' ')}`)
   // Its own process group: at a Ctrl-C it is told once, by us, and undoes what it has done before we go on.
   const child = spawn(process.execPath, [OPTIMIZER, ...args], {
@@ -74,7 +83,12 @@ async function optimize(args: string[], signal: AbortSignal): Promise<Conversion
   signal.throwIfAborted()
   if (status !== 0)
     throw new CodedError('OPTIMIZER_FAILED', `the optimizer ended with ${killedBy ?? status}, see above`)
-  return JSON.parse(output) as ConversionResult
+  return output
+}
+
+function hasContainerd(): boolean {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return CONTAINERD.every((name) => folders.some((folder) => existsSync(join(folder, name))))
 }
 
 function say(message: string): void {

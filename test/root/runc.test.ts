@@ -124,8 +124,6 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     assert.deepEqual(await fails(['--entrypoint', '["nothing"]']), [4, 'COMMAND_NOT_FOUND'])
     assert.deepEqual(await fails(['--entrypoint', '["/data"]']), [4, 'COMMAND_NOT_EXECUTABLE'])
     assert.deepEqual(await fails(['--exec', '["nothing"]', ...shell('sleep 1000')]), [4, 'DRIVE_FAILED'])
-    assert.deepEqual(await fails(['--runner', 'containerd']), [2, 'OPTIONS_CONTRADICT'])
-    assert.deepEqual(await fails(['--runtime', 'io.containerd.kata.v2']), [3, 'RUNTIME_UNSUITABLE'])
   })
 
   it('a terminal and what is typed reach the workload', () => {

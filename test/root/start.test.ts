@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
@@ -42,6 +42,23 @@ describe('npm start', { skip: skipWithoutContainerd() }, () => {
     assertNothingLeft(folder)
   })
 
+  it('does so without containerd where there is none, by runc and OCI layouts', async () => {
+    const commands = join(folder, 'commands')
+    mkdirSync(commands)
+    for (const path of (process.env.PATH ?? '').split(delimiter)) linkCommands(path, commands)
+    const child = spawn(process.execPath, [START], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: folder, PATH: commands },
+    })
+    const { status, stdout, stderr } = await finished(child)
+    rmSync(commands, { recursive: true })
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /there is no containerd on this machine/)
+    assert.match(stdout, /the app read \d+\.\d % of the image/)
+    assert.match(stdout, /unpacked and run again it answered, too, .* the same file system/)
+    assertNothingLeft(folder)
+  })
+
   for (const moment of ['record: ', 'convert: ', 'running docker.io'])
     it(`interrupted at "${moment.trim()}" ends with 130, without a report, and leaves nothing`, async () => {
       const child = start()
@@ -62,6 +79,13 @@ async function finished(
   child.stderr.on('data', (said: Buffer | string) => stderr.push(said.toString()))
   const [stdout, [status]] = await Promise.all([text(child.stdout), once(child, 'close')])
   return { status: status as number | null, stdout, stderr: stderr.join('') }
+}
+
+/** All but containerd's; what is there already stays. */
+function linkCommands(from: string, to: string): void {
+  for (const name of existsSync(from) ? readdirSync(from) : [])
+    if (!/^(?:containerd|ctr)/.test(name) && !existsSync(join(to, name)))
+      symlinkSync(join(from, name), join(to, name))
 }
 
 /** No file in the temporary folder, no process that knows it, no mount of what is in it. */
