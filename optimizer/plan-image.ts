@@ -1,14 +1,10 @@
 /** `optimizer plan`: what a conversion of an image by these records would put first. Nothing is run and nothing written. */
-import type { Console } from './console.ts'
 import { blobFormat, type ConversionOptions } from './convert/options.ts'
 import { CompressionPool } from './estargz/compression-pool.ts'
 import type { ImageLocation } from './image/location.ts'
-import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
 import { meantFor } from './image-order.ts'
 import { formatOf } from './inspect.ts'
-import { withOpenLayers } from './open-layers.ts'
-import { type ContainerdPlace, type OpenStores, withSource } from './open-stores.ts'
 import { type GivenSources, givenOrder, recordsFor, requireRecordsOf } from './order/given-order.ts'
 import { type AccessedLayer, addAccesses } from './plan/accesses.ts'
 import type { ImageAnalysis, LayerAnalysis, LeftOut } from './plan/analysis.ts'
@@ -19,46 +15,32 @@ import { textOf } from './plan/paths.ts'
 import { sumsOf, totalOf } from './plan/sums.ts'
 import { warningsOf } from './plan/warnings.ts'
 import { pathsByLayer, type WantedFile } from './record/wanted-files.ts'
-import { requireSpoolSpace } from './spool-need.ts'
 import { Stages } from './stages.ts'
-import { requireBlobs } from './store/missing.ts'
-import { type ResolvedImage, resolveImages } from './store/resolve.ts'
+import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import type { PathKey } from './tar/entry.ts'
 import type { OpenedLayer } from './tar/layer.ts'
-import type { SpoolSpace } from './tar/spool-space.ts'
+import { type ImageOpening, type OpeningContext, withWholeImage } from './whole-image.ts'
 
-export interface PlanRequest {
+export interface PlanRequest extends ImageOpening {
   source: ImageLocation
-  containerd: ContainerdPlace
   platform: Platform
   given: GivenSources
   limits: HotZoneLimits
   /** As the conversion would have them. */
   conversion: ConversionOptions
-  /** For the uncompressed layers; of this run alone. */
-  space: SpoolSpace
-}
-
-export interface PlanContext {
-  console: Console
-  signal: AbortSignal
 }
 
 /** @throws {CodedError} RECORD_OF_ANOTHER_IMAGE, and whatever is wrong with the image */
-export async function planImage(request: PlanRequest, context: PlanContext): Promise<ImageAnalysis> {
-  const { source, containerd, platform, given, space, conversion } = request
-  const stages = new Stages(context.console)
-  const { signal } = context
-  return await withSource(source, { ...containerd, signal }, async (from) => {
-    const image = await stages.run('resolve', from.label, () => wholeImage(from, platform, space))
+export async function planImage(request: PlanRequest, context: OpeningContext): Promise<ImageAnalysis> {
+  const { source, platform, given, conversion } = request
+  return await withWholeImage(request, source, platform, context, async (image, open) => {
     requireRecordsOf([meantFor(image)], given)
-    const opening = { content: from.content, image, space, signal, stages }
-    return await withOpenLayers(opening, async (layers) => {
+    return await open.opened(async (layers) => {
       const pool = new CompressionPool(conversion)
       try {
-        return await stages.run('measure', `what comes first in ${layers.length} layers`, () =>
-          planIn(from, image, { ...request, layers, pool }, context),
+        return await new Stages(context.console).run('measure', `${layers.length} layers`, () =>
+          planIn(open.content, image, { ...request, layers, pool }, context),
         )
       } finally {
         await pool.close()
@@ -67,29 +49,16 @@ export async function planImage(request: PlanRequest, context: PlanContext): Pro
   })
 }
 
-async function wholeImage(
-  { images, content, name }: OpenStores,
-  platform: Platform,
-  space: SpoolSpace,
-): Promise<ResolvedImage> {
-  const resolved = await resolveImages(images, content, name, [platform])
-  await requireBlobs({ content, images }, resolved)
-  const image = resolved.images[0] as ResolvedImage
-  for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
-  await requireSpoolSpace(content, [image], space)
-  return image
-}
-
 interface Planning extends Pick<PlanRequest, 'given' | 'limits' | 'conversion'> {
   layers: readonly OpenedLayer[]
   pool: CompressionPool
 }
 
 async function planIn(
-  { content }: Pick<OpenStores, 'content'>,
+  content: ContentStore,
   image: ResolvedImage,
   { given, limits, conversion, layers, pool }: Planning,
-  { console: log, signal }: PlanContext,
+  { console: log, signal }: OpeningContext,
 ): Promise<ImageAnalysis> {
   const format = blobFormat(conversion.format)
   if (format === null) throw new Error('plain tars have no order to plan')

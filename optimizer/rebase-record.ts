@@ -2,23 +2,16 @@
 import { createHash } from 'node:crypto'
 import { PreconditionError } from '../shared/errors.ts'
 import type { AccessRecord, RecordEntry } from '../shared/record.ts'
-import type { Console } from './console.ts'
 import type { ImageLocation } from './image/location.ts'
-import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform, parsePlatform } from './image/platform.ts'
-import { indexLayers, withOpenLayers } from './open-layers.ts'
-import { type ContainerdPlace, type OpenStores, withSource } from './open-stores.ts'
 import { LayerIndex, type Located } from './record/layer-index.ts'
 import { type Rebased, rebaseRecord, type SameContent } from './record/rebase.ts'
-import { requireSpoolSpace } from './spool-need.ts'
-import { Stages } from './stages.ts'
-import { requireBlobs } from './store/missing.ts'
-import { type ResolvedImage, resolveImages } from './store/resolve.ts'
+import type { ResolvedImage } from './store/resolve.ts'
 import type { TarEntry } from './tar/entry.ts'
 import type { IndexedLayer, OpenedLayer } from './tar/layer.ts'
-import type { SpoolSpace } from './tar/spool-space.ts'
+import { type ImageOpening, type OpeningContext, withWholeImage } from './whole-image.ts'
 
-export interface RebaseRequest {
+export interface RebaseRequest extends ImageOpening {
   /** Where the record was read from, for messages. */
   file: string
   record: AccessRecord
@@ -27,17 +20,10 @@ export interface RebaseRequest {
   platform: Platform
   /** The record's image, so that contents can be compared; null: they are not. */
   from: ImageLocation | null
-  containerd: ContainerdPlace
-  space: SpoolSpace
-}
-
-export interface RebaseContext {
-  console: Console
-  signal: AbortSignal
 }
 
 /** @throws {PreconditionError} RECORD_WITHOUT_IMAGE, RECORD_OF_ANOTHER_IMAGE; whatever is wrong with an image */
-export async function rebaseTo(request: RebaseRequest, context: RebaseContext): Promise<Rebased> {
+export async function rebaseTo(request: RebaseRequest, context: OpeningContext): Promise<Rebased> {
   const { record, target, platform, from, file } = request
   const recorded = record.header.image
   if (recorded === null)
@@ -47,10 +33,10 @@ export async function rebaseTo(request: RebaseRequest, context: RebaseContext): 
     )
   const recordedPlatform = parsePlatform(recorded.platform)
   if (from === null)
-    return await withImage(request, target, platform, context, async (image, open) =>
+    return await withWholeImage(request, target, platform, context, async (image, open) =>
       rebaseOn(record, recordedPlatform, image, await open.indexed()),
     )
-  const before = await withImage(request, from, recordedPlatform, context, async (image, open) => {
+  const before = await withWholeImage(request, from, recordedPlatform, context, async (image, open) => {
     if (image.descriptor.digest !== recorded.manifestDigest)
       throw new PreconditionError(
         'RECORD_OF_ANOTHER_IMAGE',
@@ -58,7 +44,7 @@ export async function rebaseTo(request: RebaseRequest, context: RebaseContext): 
       )
     return await open.opened((layers) => digestsOfRecord(record, layers))
   })
-  return await withImage(request, target, platform, context, (image, open) =>
+  return await withWholeImage(request, target, platform, context, (image, open) =>
     open.opened(async (layers) => {
       const found = rebaseOn(record, recordedPlatform, image, layers)
       const after = await digestsOfRecord(found.record, layers)
@@ -89,40 +75,6 @@ function rebaseOn(
     to: image.platform,
   }
   return rebaseRecord(record, target, sameContent)
-}
-
-interface Opening {
-  /** What is in the layers. */
-  indexed(): Promise<IndexedLayer[]>
-  /** The same, with their bytes until `use` is done. */
-  opened<T>(use: (layers: OpenedLayer[]) => Promise<T>): Promise<T>
-}
-
-async function withImage<T>(
-  { containerd, space }: RebaseRequest,
-  location: ImageLocation,
-  platform: Platform,
-  { console: log, signal }: RebaseContext,
-  use: (image: ResolvedImage, open: Opening) => Promise<T>,
-): Promise<T> {
-  const stages = new Stages(log)
-  return await withSource(location, { ...containerd, signal }, async (stores: OpenStores) => {
-    const { content, images, name, label } = stores
-    const image = await stages.run('resolve', label, async () => {
-      const resolved = await resolveImages(images, content, name, [platform])
-      await requireBlobs(stores, resolved)
-      return resolved.images[0] as ResolvedImage
-    })
-    for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
-    const opening = { content, image, signal, stages }
-    return await use(image, {
-      indexed: () => indexLayers(opening),
-      opened: async (body) => {
-        await requireSpoolSpace(content, [image], space)
-        return await withOpenLayers({ ...opening, space }, body)
-      },
-    })
-  })
 }
 
 function keyOf({ layerIndex, path }: RecordEntry): string {

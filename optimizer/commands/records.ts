@@ -14,11 +14,12 @@ import {
   repeated,
   single,
 } from './common-options.ts'
+import { exportAction, FORMATS_TEXT, importAction, recordOutOf } from './records-exchange.ts'
 import { addSpaceOptions, spaceOptions } from './space-options.ts'
 import { TITLES } from './titles.ts'
-import { contradiction, invalidOption, oneOf, outputFile } from './values.ts'
+import { contradiction, invalidOption, oneOf } from './values.ts'
 
-const ACTIONS = ['merge', 'diff', 'rebase'] as const
+const ACTIONS = ['merge', 'diff', 'rebase', 'export', 'import'] as const
 type Action = (typeof ACTIONS)[number]
 
 /** Options that one of the actions has, beside those of all. */
@@ -26,6 +27,19 @@ const OWN_OPTIONS: Record<Action, readonly string[]> = {
   merge: ['quorum', 'weights', 'record-out'],
   diff: ['ignore-order'],
   rebase: ['from', 'record-out', 'platform'],
+  export: ['format'],
+  import: ['format', 'record-out', 'platform'],
+}
+
+/** What the other actions than merge, which takes any number of records, take. */
+const SUBJECTS: Record<Exclude<Action, 'merge'>, { count: number; wanted: string }> = {
+  diff: { count: 2, wanted: 'two records are compared: optimizer records diff FIRST SECOND' },
+  rebase: { count: 2, wanted: 'a record and an image are wanted: optimizer records rebase RECORD IMAGE' },
+  export: { count: 1, wanted: 'one record is wanted: optimizer records export RECORD --format FORMAT' },
+  import: {
+    count: 2,
+    wanted: 'a file and an image are wanted: optimizer records import FILE IMAGE --format FORMAT',
+  },
 }
 
 export const recordsCommand: Command = {
@@ -44,6 +58,14 @@ export const recordsCommand: Command = {
         'optimizer records rebase python.jsonl oci:python:arm --platform linux/arm64 --record-out arm.jsonl',
       describe: 'the record of one architecture for the image of another',
     },
+    {
+      command: 'optimizer records export python.jsonl --format soci > prefetch.json',
+      describe: 'the same files for another program that fetches ahead',
+    },
+    {
+      command: 'optimizer records import strace.log oci:python --format strace --record-out python.jsonl',
+      describe: 'a record of what strace has seen',
+    },
   ],
   builder: (yargs) =>
     addOutputOptions(addContainerdOptions(addSpaceOptions(addPlatformOption(addOwnOptions(yargs))))),
@@ -56,16 +78,16 @@ export const recordsCommand: Command = {
         if (isGiven(argv[option]) && !OWN_OPTIONS[action].includes(option))
           throw contradiction(`--${option} is for records ${other}, not for records ${action}`)
     if (action === 'merge') return await merge(subjects, argv, context)
-    if (subjects.length !== 2)
-      throw new UsageError(
-        'ARGUMENT_INVALID',
-        action === 'diff'
-          ? 'two records are compared: optimizer records diff FIRST SECOND'
-          : 'a record and an image are wanted: optimizer records rebase RECORD IMAGE',
-      )
-    return action === 'diff' ? await diff(subjects, argv) : await rebase(subjects, argv, context)
+    const { count, wanted } = SUBJECTS[action]
+    if (subjects.length !== count) throw new UsageError('ARGUMENT_INVALID', wanted)
+    return await RUN[action](subjects, argv, context)
   },
 }
+
+const RUN: Record<
+  Exclude<Action, 'merge'>,
+  (subjects: readonly string[], argv: Arguments, context: CommandContext) => Promise<string | FailedResult>
+> = { diff, rebase, export: exportAction, import: importAction }
 
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== false
@@ -77,7 +99,7 @@ function addOwnOptions(yargs: Argv): Argv {
     .positional('subject', {
       type: 'string',
       array: true,
-      describe: `merge, diff: files of records; rebase: one, and an image: ${LOCATION_FORMS}`,
+      describe: `files of records; rebase: one, and import: another program's file, and an image: ${LOCATION_FORMS}`,
     })
     .option('quorum', {
       type: 'string',
@@ -98,9 +120,10 @@ function addOwnOptions(yargs: Argv): Argv {
       type: 'string',
       describe: "rebase: the record's own image, so that contents are compared and not only sizes",
     })
+    .option('format', { type: 'string', describe: FORMATS_TEXT })
     .option('record-out', {
       type: 'string',
-      describe: 'merge, rebase: write the record to this file',
+      describe: 'merge, rebase, import: write the record to this file',
       defaultDescription: 'stdout, without --json',
     })
 }
@@ -171,11 +194,6 @@ async function rebase(
   const { matches } = rebased
   const result = { schemaVersion: 1, recordOut, counts: matchCounts(matches), matches }
   return writeResultRecord(rebased.record, recordOut, argv.json === true ? result : null)
-}
-
-function recordOutOf(argv: Arguments): string | null {
-  const text = single(argv, 'record-out')
-  return text === undefined || text === '-' ? null : outputFile('record-out', text)
 }
 
 /** `2`, or `50%`. */

@@ -28,7 +28,8 @@ export const TITLES = {
   },
   records: {
     usage: 'records <action> <subject..>',
-    describe: 'Merge records, compare two, or carry one over to a rebuilt image or another architecture',
+    describe:
+      'Merge records, compare two, carry one over to another image, exchange them with other programs',
   },
   inspect: {
     usage: 'inspect <image>',

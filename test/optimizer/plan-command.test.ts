@@ -384,6 +384,23 @@ describe('optimizer records', () => {
     )
   })
 
+  it('exchanges records with other programs', async () => {
+    const { stdout } = await run('records', 'export', record, '--format', 'soci')
+    assert.deepEqual(
+      JSON.parse(stdout),
+      ['bin/ash', 'app/main', 'app/opened', 'app/no-such', 'motd', 'elsewhere'].map((name) => `/${name}`),
+    )
+    const log = 'openat(AT_FDCWD, "/sbin/ash", O_RDONLY) = 3\nopenat(AT_FDCWD, "/proc/stat", O_RDONLY) = 3\n'
+    writeFileSync(path('strace'), log)
+    const source = `oci:${path('source')}:all`
+    const out = ['--format', 'strace', '--record-out', path('imported')]
+    const { stderr } = await run('records', 'import', path('strace'), source, ...out)
+    assert.match(stderr, /^1 files of the image, 1 outside it$/m)
+    assert.deepEqual(hotPaths(await plan('--record-in', path('imported'))), [['bin/sh'], []])
+    await assert.rejects(run('records', 'import', record, source, ...out), { code: 'IMPORT_MALFORMED' })
+    await assert.rejects(run('records', 'export', record), { code: 'ARGUMENT_INVALID' })
+  })
+
   it('says what an action has no use for, and what is missing', async () => {
     await assert.rejects(run('records', 'diff', record, record, '--quorum', '1'), {
       code: 'OPTIONS_CONTRADICT',
