@@ -54,20 +54,20 @@ interface Usage {
 
 /**
  * Runs a command to its end.
- * @param daemonPid the daemon, which must outlive the command
+ * @param daemonPid the daemon, which must outlive the command; null: there is none
  * @throws {CodedError} COMMAND_FAILED with the end of its stderr; the signal's reason
  */
 export async function measure(
   command: string[],
-  options: { daemonPid: number; signal: AbortSignal },
+  options: { daemonPid: number | null; signal: AbortSignal },
 ): Promise<{ cost: Cost; output: string }> {
   const { daemonPid, signal } = options
   signal.throwIfAborted()
-  const daemonBefore = await cpuSecondsOf(daemonPid)
+  const daemonBefore = daemonPid === null ? 0 : await cpuSecondsOf(daemonPid)
   const folder = await mkdtemp(join(tmpdir(), 'hl-bench-'))
   try {
     const { usage, output, spoolBytes } = await runWrapped(command, folder, signal)
-    const daemonCpuSeconds = (await cpuSecondsOf(daemonPid)) - daemonBefore
+    const daemonCpuSeconds = daemonPid === null ? 0 : (await cpuSecondsOf(daemonPid)) - daemonBefore
     const { wallSeconds, cpuSeconds: clientCpuSeconds, maxRssKib } = usage
     const peakRssBytes = maxRssKib * 1024
     return { cost: { wallSeconds, clientCpuSeconds, daemonCpuSeconds, peakRssBytes, spoolBytes }, output }

@@ -221,10 +221,11 @@ class Watch {
 
 /** Stops where the connection is gone; the answer, or its absence, says why. */
 async function send(outgoing: ClientRequest, body: HttpBody | undefined): Promise<void> {
+  const closed = once(outgoing, 'close').catch(() => {})
   if (body !== undefined && body.sizeBytes > 0)
     for await (const piece of body.read()) {
       if (outgoing.destroyed) return
-      if (!outgoing.write(piece)) await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')])
+      if (!outgoing.write(piece)) await Promise.race([once(outgoing, 'drain'), closed])
     }
   outgoing.end()
 }
