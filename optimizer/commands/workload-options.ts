@@ -14,7 +14,7 @@ import { addRecordingOptions, watchOptions } from './recording-options.ts'
 import { addRunnerOptions } from './runner-options.ts'
 import { addStopOptions, stopOptions } from './stop-options.ts'
 import { addTerminalOptions, terminalOptions } from './terminal-options.ts'
-import { environmentChange, inputFile, stringArray } from './values.ts'
+import { environmentChange, inputFile, invalidOption, stringArray } from './values.ts'
 
 export const DRY_RUN = 'dry-run'
 
@@ -75,6 +75,8 @@ export function workloadOptions(argv: Arguments): WorkloadOptions {
   const entrypoint = single(argv, 'entrypoint')
   const args = single(argv, 'args')
   const cwd = single(argv, 'cwd')
+  if (cwd !== undefined && !cwd.startsWith('/'))
+    throw invalidOption('cwd', cwd, 'write an absolute path of the container')
   const user = single(argv, 'user')
   const notifier = single(argv, 'notifier')
   return {

@@ -94,10 +94,9 @@ export function requireSuccess(
   if (ready && driven) return
   const failure = drive?.failure ?? null
   if (failure !== null) {
-    throw new WorkloadError(
-      'DRIVE_FAILED',
-      `${failure.what}: ${advice}; ${lastWords('it', failure.lastLines)}\n${lastWords(`the workload ${command}`, lastLines)}`,
-    )
+    const answer = failure.lastLines.length === 0 ? '' : `${lastWords('it', failure.lastLines)}\n`
+    const own = lastWords(`the workload ${command}`, lastLines)
+    throw new WorkloadError('DRIVE_FAILED', `${failure.what}: ${advice}; ${answer}${own}`)
   }
   if (ready) {
     const how = stop.rule === 'exit' ? `${stop.reason} before it was driven` : stop.reason

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WorkloadError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Container, TaskEnd } from './engine.ts'
-import { initTakesSignal } from './stop-signal.ts'
+import { initTakesSignal, signalName } from './stop-signal.ts'
 
 const KILLED_TIMEOUT_MS = 10_000
 
@@ -27,7 +27,7 @@ export async function stopContainer(container: Container, request: StopRequest):
     await container.kill(stopSignal, 'init')
     const end = await within(ended, graceSeconds * 1000, signal)
     if (end !== null) return end
-    log.info(`the workload did not end within ${graceSeconds} s of signal ${stopSignal}: killing it`)
+    log.info(`the workload did not end within ${graceSeconds} s of ${signalName(stopSignal)}: killing it`)
   }
   await container.kill(constants.signals.SIGKILL, 'all')
   const end = await within(ended, KILLED_TIMEOUT_MS, signal)

@@ -28,6 +28,12 @@ export function stopSignalNumber(text: string | undefined): number {
   )
 }
 
+/** As a person knows it: `SIGTERM`. Those that have no name are `signal 40`. */
+export function signalName(signalNumber: number): string {
+  const found = Object.entries(constants.signals).find(([, number]) => number === signalNumber)
+  return found?.[0] ?? `signal ${signalNumber}`
+}
+
 /**
  * Whether a signal would do anything to the first process of a pid namespace: the kernel drops what it neither
  * handles nor blocks. @see pid_namespaces(7), "The namespace init process"

@@ -29,6 +29,7 @@ describe('what contradicts itself is refused before anything runs', () => {
 describe('what cannot be read is refused with what is wanted', () => {
   const cases: [words: string[], message: RegExp][] = [
     [['--tmpfs', 'run'], /absolute path/],
+    [['--cwd', 'srv'], /absolute path/],
     [['--tmpfs', '/'], /the container's root is the image/],
     [['--tmpfs', '/proc/x'], /below \/proc/],
     [['--tmpfs', '/x:colour=red'], /no option "colour=red"/],

@@ -43,7 +43,7 @@ describe('a workload', { skip: skipWithoutContainerd() || skipWithoutFanotify() 
       record(script, '--wait-on-line', 'ready', '--stop-timeout', '500ms'),
     )
     assert.equal(code, 0, stderr)
-    assert.match(stderr, /did not end within 0\.5 s of signal 15: killing it/)
+    assert.match(stderr, /did not end within 0\.5 s of SIGTERM: killing it/)
     const { stop, exitStatus } = JSON.parse(stdout).record
     assert.deepEqual([stop.rule, exitStatus], ['wait-on-line', 137])
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { initTakesSignal, stopSignalNumber } from '../../optimizer/workload/stop-signal.ts'
+import { initTakesSignal, signalName, stopSignalNumber } from '../../optimizer/workload/stop-signal.ts'
 
 describe('the stop signal of an image', () => {
   const cases: [string | undefined, number][] = [
@@ -17,6 +17,10 @@ describe('the stop signal of an image', () => {
   ]
   for (const [text, number] of cases)
     it(`${text ?? 'not named'} is ${number}`, () => assert.equal(stopSignalNumber(text), number))
+
+  it('is told by its name, if it has one', () => {
+    assert.deepEqual([15, 3, 37].map(signalName), ['SIGTERM', 'SIGQUIT', 'signal 37'])
+  })
 
   it('must be a signal of Linux', () => {
     for (const text of ['SIGNONE', '0', '65', '-1', '1.5', 'SIGRTMIN+40', 'RTMAX+1'])

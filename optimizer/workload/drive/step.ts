@@ -63,7 +63,7 @@ async function sendRequest(
   try {
     const { status, tail } = await ask(step, socket, signal)
     // To its end: what makes the rest of the answer is used, too.
-    const lines = (await tail()).trimEnd().split('\n')
+    const lines = (await tail()).trimEnd().split(/\r?\n/)
     const lastLines = lines.length === 1 && lines[0] === '' ? [] : lines.slice(-LINES_SHOWN)
     const failed = status >= HTTP_FAILURE_MIN
     return { status, failed, found: `was answered with status ${status}`, lastLines }
