@@ -6,6 +6,7 @@ import type { ImageLocation } from '../image/location.ts'
 import type { RunnerChoice } from '../runner.ts'
 import { defaultRuntime, requireOwnRuntime } from '../workload/host-programs.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
+import { requirePrivilege } from '../workload/privilege.ts'
 import type { Arguments } from './command.ts'
 import { single } from './common-options.ts'
 import { contradiction, oneOf } from './values.ts'
@@ -41,7 +42,7 @@ export function cacheFolder(argv: Arguments): string {
 
 /**
  * @param workloads all that may run
- * @throws {UsageError} @throws {PreconditionError} RUNTIME_MISSING, RUNTIME_UNSUITABLE
+ * @throws {UsageError} @throws {PreconditionError} RUNTIME_MISSING, RUNTIME_UNSUITABLE, PRIVILEGE_MISSING
  */
 export function runnerOption(
   argv: Arguments,
@@ -58,5 +59,8 @@ export function runnerOption(
   }
   const runtimes = workloads.map(({ container }) => container?.runtime)
   for (const runtime of runtimes) requireOwnRuntime(runtime)
-  return { kind, program: defaultRuntime(runtimes), cacheFolder: cacheFolder(argv) }
+  // Who cannot run it anyway is not told what to install for it.
+  if (argv['dry-run'] !== true) requirePrivilege()
+  const program = argv['dry-run'] === true ? 'runc' : defaultRuntime(runtimes)
+  return { kind, program, cacheFolder: cacheFolder(argv) }
 }

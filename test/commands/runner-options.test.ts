@@ -21,7 +21,7 @@ describe('--runner', () => {
   after(() => rmSync(folder, { recursive: true }))
 
   const chosen = async (source: string, argv: Arguments) =>
-    runnerOption({ 'cache-dir': '/cache', ...argv }, parseLocation('source', source), [
+    runnerOption({ 'cache-dir': '/cache', 'dry-run': true, ...argv }, parseLocation('source', source), [
       await parsedWorkload(['--runtime', program]),
     ])
 

@@ -1,7 +1,16 @@
 /** Recording and optimizing without a daemon: an image in a layout, run by runc or crun. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
@@ -124,6 +133,34 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     assert.deepEqual(await fails(['--entrypoint', '["nothing"]']), [4, 'COMMAND_NOT_FOUND'])
     assert.deepEqual(await fails(['--entrypoint', '["/data"]']), [4, 'COMMAND_NOT_EXECUTABLE'])
     assert.deepEqual(await fails(['--exec', '["nothing"]', ...shell('sleep 1000')]), [4, 'DRIVE_FAILED'])
+  })
+
+  it('what runs nothing needs no privilege, and what runs something says what it lacks', async () => {
+    const own = join(folder, 'own')
+    cpSync(layout, own, { recursive: true })
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+    const isReachable =
+      spawnSync('setpriv', [...nobody.slice(1), 'test', '-r', import.meta.filename]).status === 0
+    const wrapper = isReachable ? nobody : ['setpriv', '--bounding-set', '-all', '--inh-caps', '-all']
+    if (isReachable)
+      for (const path of ['', ...readdirSync(own, { recursive: true }).map(String)])
+        chownSync(join(own, path), 65534, 65534)
+    chmodSync(folder, 0o755)
+    const run = (args: string[]) =>
+      bench.run(args, { ...NO_CONTAINERD, HOME: '/nonexistent', TMPDIR: '/tmp' }, wrapper)
+    for (const args of [
+      ['convert', `oci:${own}`, `oci:${own}:out`],
+      ['optimize', `oci:${own}:1`, `oci:${own}:source-order`, '--no-optimize'],
+      ['inspect', `oci:${own}:out`],
+      ['verify', `oci:${own}:1`, `oci:${own}:out`],
+      ['record', `oci:${own}:1`, '--dry-run'],
+    ]) {
+      const { code, stderr } = await run(args)
+      assert.equal(code, 0, stderr)
+    }
+    const { code, stderr } = await run(['record', `oci:${own}:1`])
+    assert.equal(code, 3)
+    assert.match(stderr, /CAP_SYS_ADMIN.*\[PRIVILEGE_MISSING\]$/m)
   })
 
   it('a terminal and what is typed reach the workload', () => {
