@@ -2,7 +2,7 @@
  * The picture in README: a sample image is recorded and optimized, its report is opened in Chromium, the head of the
  * page becomes docs/images/report.png.
  *
- *   npm run picture -- [--image interpreter] [--all FOLDER]
+ *   npm run picture -- [--image web] [--all FOLDER]
  *
  * --all: besides, the whole page and its pictures, light and dark, on a telephone and a desk.
  */
@@ -20,12 +20,12 @@ import { openBrowser } from '../test/helpers/browser.ts'
 const OPTIMIZER = fileURLToPath(new URL('../../bin/optimizer', import.meta.url))
 const PICTURE = fileURLToPath(new URL('../../docs/images/report.png', import.meta.url))
 const WIDTH_PIXELS = 1120
-const HEIGHT_PIXELS = 1380
+const HEIGHT_PIXELS = 1640
 const WIDTHS = [375, 1440]
 
 const execute = promisify(execFile)
 const { values } = parseArgs({
-  options: { image: { type: 'string', default: 'interpreter' }, all: { type: 'string' } },
+  options: { image: { type: 'string', default: 'web' }, all: { type: 'string' } },
 })
 const folder = await mkdtemp(join(tmpdir(), 'hl-picture-'))
 try {

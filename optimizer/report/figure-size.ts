@@ -11,8 +11,8 @@ export const FIGURE_SIZES: readonly FigureSize[] = [
   { name: 'narrow', widthPixels: 343 },
 ]
 
-/** As a mean of the sans serif that figures are labelled with, at 11 pixels. */
-export const CHARACTER_PIXELS = 6.1
+/** As a mean of a wide sans serif, at 11 pixels: narrower ones leave some room. */
+export const CHARACTER_PIXELS = 6.6
 
 export function charactersIn(pixels: number): number {
   return Math.max(0, Math.floor(pixels / CHARACTER_PIXELS))

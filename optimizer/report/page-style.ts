@@ -11,7 +11,7 @@ export const PAGE_STYLE = `
   :root {
     --paper: #171614; --ink: #ece8e0; --soft: #aaa397; --rule: #413d36; --faint: #2a2723;
     --first: #e0614c; --on-first: #1b0703; --late: #79aee3; --on-late: #06121e;
-    --idle: #7d4439; --on-idle: #fbe9e4; --cold: #35322c; --on-cold: #c2bbae; --toc: #8f8778; --on-toc: #14120f;
+    --idle: #7d4439; --on-idle: #fbe9e4; --cold: #3d3932; --on-cold: #c2bbae; --toc: #8f8778; --on-toc: #14120f;
     --pull: #68727d; --run: #79aee3; --area: #4a261f;
   }
 }

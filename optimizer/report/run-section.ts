@@ -12,7 +12,7 @@ export function headSection(report: Report): string {
   const name = images.at(-1)?.analysis.name ?? run?.header?.image?.reference ?? run?.file ?? ''
   return `<header>
 <p class="kicker">What a start reads</p>
-<h1>${isolated(shortened(name, 160))}</h1>
+<h1><bdi>${escaped(shortened(name, 160)).replace(/[/:]/g, '$&<wbr>')}</bdi></h1>
 <p class="lead">${lead(report)}</p>
 ${run?.header == null ? '' : runFacts(run.header)}</header>`
 }

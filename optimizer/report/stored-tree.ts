@@ -101,9 +101,16 @@ function nodeOf(folder: Folder, name: string, leastBytes: number): TreeNode {
   }
   for (const state of FILE_STATES) {
     const { bytes, files } = rest[state]
-    const several = files === 1 ? '1 small file' : `${files} small files`
+    const several = files === 1 ? '1 file' : `${files} files`
     if (bytes > 0)
-      children.push({ name: several, path: `${folder.path}: ${several}`, bytes, files, state, children: [] })
+      children.push({
+        name: several,
+        path: `${folder.path}: ${several} that are small`,
+        bytes,
+        files,
+        state,
+        children: [],
+      })
   }
   return { name, path: folder.path, bytes: bytesOf(folder), files: filesOf(folder), state: null, children }
 }

@@ -3,7 +3,7 @@ import { scaleLinear } from 'd3-scale'
 import { area, curveStepAfter, line } from 'd3-shape'
 import type { RecordHeader } from '../../shared/record.ts'
 import { escaped, shortened } from './escape.ts'
-import { bothSizes, charactersIn, type FigureSize } from './figure-size.ts'
+import { bothSizes, CHARACTER_PIXELS, charactersIn, type FigureSize } from './figure-size.ts'
 import { bytesText, secondsText } from './format.ts'
 import type { ReadFile } from './read-files.ts'
 
@@ -86,7 +86,7 @@ function yAxis({ y, left, right, size }: Frame, most: number): string {
       const text = bytesText(bytes)
       const label =
         size.name === 'narrow'
-          ? `<text class="axis" x="${left}" y="${at - 3}">${text}</text>`
+          ? `<text class="axis halo" x="${left}" y="${at - 3}">${text}</text>`
           : `<text class="axis end" x="${left - 8}" y="${at + 4}">${text}</text>`
       return `<line class="grid" x1="${left}" x2="${right}" y1="${at}" y2="${at}"/>${label}`
     })
@@ -157,7 +157,7 @@ function names({ x, y, right, size }: Frame, accesses: readonly Access[]): strin
     const from = round(x(seconds))
     const room = size.name === 'narrow' ? 22 : 48
     const name = shortened(file.path.split('/').at(-1) ?? '', Math.min(room, charactersIn(right - 40) - 10))
-    const toLeft = right - from < (name.length + 12) * 6.1
+    const toLeft = right - from < (name.length + 12) * CHARACTER_PIXELS
     const [end, anchor] = toLeft ? [from - 6, ' end'] : [from + 6, '']
     marks.push(
       `<text class="note halo${anchor}" x="${end}" y="${at + 4}">${escaped(name)}, ${bytesText(file.sizeBytes)}</text>`,

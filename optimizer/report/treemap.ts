@@ -4,7 +4,7 @@ import type { ImageAnalysis } from '../plan/analysis.ts'
 import { escaped, shortened, visible } from './escape.ts'
 import { bothSizes, charactersIn, type FigureSize } from './figure-size.ts'
 import type { FileState } from './file-state.ts'
-import { bytesText, counted } from './format.ts'
+import { bytesText } from './format.ts'
 import { storedTree, type TreeNode } from './stored-tree.ts'
 
 type Box = HierarchyRectangularNode<TreeNode>
@@ -60,8 +60,8 @@ function drawBox(box: Box): string {
   const [width, height] = [box.x1 - box.x0, box.y1 - box.y0]
   if (width < 1 || height < 1) return ''
   if (box.data.state === null) return drawFolder(box, width)
-  const { path, bytes, files, state, name } = box.data
-  const what = `${path}: ${bytesText(bytes)}${files > 1 ? ` in ${counted(files, 'file')}` : ''}, ${STATE_TEXTS[state]}`
+  const { path, bytes, state, name } = box.data
+  const what = `${path}: ${bytesText(bytes)}, ${STATE_TEXTS[state]}`
   const rectangle = `<rect class="${state}" x="${box.x0}" y="${box.y0}" width="${width}" height="${height}"><title>${escaped(what)}</title></rect>`
   const text = labelText(name, charactersIn(width - 6))
   if (text === '' || height < LABEL_HEIGHT_PIXELS + 3) return rectangle
