@@ -7,6 +7,7 @@ import { formatLocation, type ImageLocation, nameInStore, type RegistryLocation 
 import type { RegistryAccess } from './registry/access.ts'
 import { type RegistrySettings, usualSettings } from './registry/settings.ts'
 import { ContainerdContentStore, ContainerdImageStore } from './store/containerd.ts'
+import { DockerArchive } from './store/docker-archive.ts'
 import { OciArchive } from './store/oci-archive.ts'
 import { type FileImages, OciLayout } from './store/oci-layout.ts'
 import type { ContentStore, ImageStore } from './store/store.ts'
@@ -34,6 +35,12 @@ export interface OpenStores {
   label: string
 }
 
+const READERS = {
+  oci: (path: string): Promise<FileImages> => OciLayout.openForReading(path),
+  'oci-archive': (path: string): Promise<FileImages> => OciArchive.openForReading(path),
+  'docker-archive': (path: string): Promise<FileImages> => DockerArchive.openForReading(path),
+}
+
 /** Opens the stores for reading, and closes them after `body`. */
 export async function withSource<T>(
   location: ImageLocation,
@@ -43,7 +50,7 @@ export async function withSource<T>(
   if (location.kind === 'docker') return await usingRegistry(location, place, 'read', body)
   if (location.kind !== 'containerd') {
     const { path } = location
-    const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForReading(path)
+    const opened = await READERS[location.kind](path)
     return await usingFiles(opened, location, body)
   }
   const containerd = await Containerd.connect(place.address, place.namespace, place)
@@ -134,6 +141,7 @@ async function withTarget<T>(
   body: (stores: OpenStores) => Promise<T>,
 ): Promise<T> {
   if (location.kind === 'docker') return await usingRegistry(location, place, 'write', body)
+  if (location.kind === 'docker-archive') throw new Error('an archive of docker is written nowhere')
   if (location.kind !== 'containerd') {
     const opened = await (location.kind === 'oci' ? OciLayout : OciArchive).openForWriting(location.path)
     return await usingFiles(opened, location, body)

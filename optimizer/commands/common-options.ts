@@ -15,7 +15,7 @@ const ADDRESS_DEFAULT = '/run/containerd/containerd.sock'
 const NAMESPACE_DEFAULT = 'default'
 /** The forms of an image argument. @see ../image/location.ts */
 export const LOCATION_FORMS =
-  'a name in containerd, docker://REFERENCE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
+  'a name in containerd, docker://REFERENCE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or, to read, docker-archive:FILE[:TAG]'
 export const SNAPSHOTTER_DEFAULT = 'overlayfs'
 const TOC_REFERENCE = 'estargz-external-toc-ref'
 

@@ -69,6 +69,11 @@ export function platformSelection(argv: Arguments): PlatformSelection {
 /** A place to write to: a tag, never a digest. */
 export function targetLocation(argv: Arguments): ImageLocation {
   const location = parseLocation('target', positional(argv, 'target'))
+  if (location.kind === 'docker-archive')
+    throw new UsageError(
+      'IMAGE_ARGUMENT_INVALID',
+      '<target> docker-archive: holds plain tars alone, not what is written here: use oci-archive:FILE, which `docker load` of Docker 25 takes, too, or docker://',
+    )
   const isDigest =
     location.kind === 'docker'
       ? location.reference.digest !== null

@@ -1,6 +1,6 @@
 /**
- * What a person writes where an image is meant: a name in containerd, or `docker://`, `oci:` and `oci-archive:` as
- * skopeo and podman write them.
+ * What a person writes where an image is meant: a name in containerd, or `docker://`, `oci:`, `oci-archive:` and
+ * `docker-archive:` as skopeo and podman write them.
  *
  * @see containers-transports(5)
  */
@@ -12,6 +12,8 @@ export type ImageLocation =
   | { kind: 'containerd'; name: string }
   | { kind: 'oci'; path: string; reference: LayoutReference }
   | { kind: 'oci-archive'; path: string; reference: LayoutReference }
+  /** As `docker save` writes it; to read only. */
+  | { kind: 'docker-archive'; path: string; reference: LayoutReference }
   | RegistryLocation
 
 /** An image in a registry. */
@@ -24,14 +26,14 @@ export interface RegistryLocation {
 export type LayoutReference = { tag: string } | { digest: Digest } | null
 
 /** How others name stores that this program does not know; no name in containerd begins so. */
-const OTHER_TRANSPORTS = /^(?:docker-archive:|docker-daemon:|containers-storage:)/
+const OTHER_TRANSPORTS = /^(?:docker-daemon:|containers-storage:)/
 const REGISTRY_SCHEME = 'docker://'
 
 /** @throws {UsageError} IMAGE_ARGUMENT_INVALID naming `argument` */
 export function parseLocation(argument: string, text: string): ImageLocation {
-  const layout = /^(oci|oci-archive):(.*)$/s.exec(text)
+  const layout = /^(oci|oci-archive|docker-archive):(.*)$/s.exec(text)
   if (layout !== null) {
-    const [, kind, rest] = layout as unknown as [string, 'oci' | 'oci-archive', string]
+    const [, kind, rest] = layout as unknown as [string, 'oci' | 'oci-archive' | 'docker-archive', string]
     return { kind, ...parseLayoutPath(argument, text, rest) }
   }
   if (text.startsWith(REGISTRY_SCHEME)) return registryLocation(argument, text)

@@ -52,7 +52,8 @@ export class ArchiveReader implements BlobFiles {
   }
 }
 
-async function readEntries(file: FileHandle, sizeBytes: number, path: string): Promise<TarEntry[]> {
+/** Headers alone; content is passed over. @throws {LayoutError} ARCHIVE_INVALID */
+export async function readEntries(file: FileHandle, sizeBytes: number, path: string): Promise<TarEntry[]> {
   const indexer = new TarIndexer()
   try {
     for (let position = 0; position < sizeBytes; position += indexer.passOver()) {
@@ -70,18 +71,24 @@ async function readEntries(file: FileHandle, sizeBytes: number, path: string): P
   return indexer.entries
 }
 
-/** One plain file or folder per path, all inside: whatever else an archive of a layout has, it was made to harm. */
-function entriesByPath(
+/**
+ * One plain file or folder per path, all inside: whatever else an archive of a layout has, it was made to harm.
+ * @param links symbolic links may be there, too
+ * @throws {LayoutError} ARCHIVE_INVALID naming the entry
+ */
+export function entriesByPath(
   path: string,
   entries: readonly TarEntry[],
   sizeBytes: number,
+  links = false,
 ): ReadonlyMap<string, TarEntry> {
   const byPath = new Map<string, TarEntry>()
   for (const entry of entries) {
     const name = JSON.stringify(entry.name.toString())
     if (/^\/|(?:^|\/)\.\.(?:\/|$)/.test(entry.name.toString('latin1')))
       throw invalid(path, `the entry ${name} leads out of the archive`)
-    if (entry.type !== 'reg' && entry.type !== 'dir')
+    const isLink = links && entry.type === 'symlink'
+    if (entry.type !== 'reg' && entry.type !== 'dir' && !isLink)
       throw invalid(path, `the entry ${name} is a ${entry.type}; only files and folders belong here`)
     if (entry.sparse !== undefined) throw invalid(path, `the entry ${name} is sparse`)
     if (entry.payloadOffset + entry.payloadBytes > sizeBytes)
@@ -102,13 +109,14 @@ function blobEntries(entries: ReadonlyMap<string, TarEntry>): ReadonlyMap<Digest
   return blobs
 }
 
-async function readSmall(
+/** @throws {LayoutError} ARCHIVE_INVALID */
+export async function readSmall(
   path: string,
   file: FileHandle,
   entry: TarEntry | undefined,
   name: string,
 ): Promise<Buffer> {
-  if (entry === undefined) throw invalid(path, `it has no ${name}: not an archive of an OCI layout`)
+  if (entry === undefined) throw invalid(path, `it has no ${name}: not an archive of this kind`)
   const { payloadOffset, payloadBytes } = entry
   if (payloadBytes > DOCUMENT_BYTES_MAX)
     throw invalid(path, `${name} has ${payloadBytes} bytes, at most ${DOCUMENT_BYTES_MAX} are read`)
@@ -117,6 +125,6 @@ async function readSmall(
   return Buffer.concat(pieces)
 }
 
-function invalid(path: string, what: string, cause?: unknown): LayoutError {
+export function invalid(path: string, what: string, cause?: unknown): LayoutError {
   return new LayoutError('ARCHIVE_INVALID', `${path}: ${what}`, cause === undefined ? {} : { cause })
 }

@@ -44,12 +44,19 @@ describe('what is written where an image is meant', () => {
   })
 
   it('comes back as the same text, and asks its store for tag, digest or nothing', () => {
-    const texts = ['alpine:3', 'oci:dir', 'oci:dir:a', `oci:dir@${DIGEST}`, 'oci-archive:f.tar:b']
+    const texts = [
+      'alpine:3',
+      'oci:dir',
+      'oci:dir:a',
+      `oci:dir@${DIGEST}`,
+      'oci-archive:f.tar:b',
+      'docker-archive:f.tar',
+    ]
     assert.deepEqual(
       texts.map((text) => formatLocation(parse(text))),
       texts,
     )
-    assert.deepEqual(texts.map(parse).map(nameInStore), ['alpine:3', '', 'a', `@${DIGEST}`, 'b'])
+    assert.deepEqual(texts.map(parse).map(nameInStore), ['alpine:3', '', 'a', `@${DIGEST}`, 'b', ''])
   })
 
   it('is refused where it names no file, no tag, or a store that is not known here', () => {
@@ -66,6 +73,7 @@ describe('what is written where an image is meant', () => {
       `docker://a@sha512:${'0'.repeat(128)}`,
       `docker://r.example/${'a/'.repeat(130)}b`,
       'docker-daemon:alpine',
+      'docker-archive:',
       './dir',
       '/image.tar',
     ])
