@@ -1,7 +1,6 @@
 /** `optimizer replay`: an optimized image run again, and what its hot zone was good for. */
 import { PreconditionError } from '../shared/errors.ts'
 import { type ExplainSources, explainImage } from './explain-image.ts'
-import type { ImageLocation } from './image/location.ts'
 import { withSource } from './open-stores.ts'
 import { asRead } from './order/record-file.ts'
 import type { AnalysisWarning, ImageAnalysis } from './plan/analysis.ts'
@@ -14,8 +13,6 @@ export const REPLAY_SCHEMA_VERSION = 1
 
 export interface ReplayRequest {
   recording: RecordRequest
-  /** The same image as a place. */
-  location: ImageLocation
   /** Name of the image that holds the layers' TOCs; null for the usual one. */
   tocReference: string | null
 }
@@ -36,10 +33,10 @@ export interface ReplayResult {
  * @throws as {@link recordOnly}
  */
 export async function replay(request: ReplayRequest, context: RecordOnlyContext): Promise<ReplayResult> {
-  requireOptimized(await analysed(request, []))
+  requireOptimized(await analysed(request, [], context.signal))
   const { record, result } = await recordOnly(request.recording, context)
   const given = { file: 'the record of this run', platform: null, record: asRead(record) }
-  const analysis = await analysed(request, [given])
+  const analysis = await analysed(request, [given], context.signal)
   return {
     schemaVersion: REPLAY_SCHEMA_VERSION,
     source: result.source,
@@ -52,14 +49,15 @@ export async function replay(request: ReplayRequest, context: RecordOnlyContext)
 }
 
 async function analysed(
-  { recording, location, tocReference }: ReplayRequest,
+  { recording, tocReference }: ReplayRequest,
   records: ExplainSources['records'],
+  signal: AbortSignal,
 ): Promise<ImageAnalysis> {
-  const { containerd, platform } = recording
-  return await withSource(location, containerd, async (stores) => {
+  const { containerd, platform, source } = recording
+  return await withSource(source, { ...containerd, signal }, async (stores) => {
     const { content, images, name } = stores
     const image = await resolveImage(images, content, name, platform)
-    const findTocs = tocFinder(stores, location, image, tocReference)
+    const findTocs = tocFinder(stores, source, image, tocReference)
     return await explainImage(content, image, findTocs, { records, recordAnyLayer: false })
   })
 }

@@ -15,6 +15,7 @@ import {
 } from './common-options.ts'
 import { addConversionOptions, presetOf } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
+import { requireOrderToLimit } from './hot-zone-options.ts'
 import {
   addOutputImageOptions,
   outputOptions,
@@ -89,6 +90,7 @@ export function convertRequest(argv: Arguments): ConvertRequest {
   const ordered = given.records.length > 0 || given.list !== null || shared !== null
   const uncompress = argv.uncompress === true
   requireOrderKept(output, ordered)
+  requireOrderToLimit(output.limits, ordered)
   if (uncompress && (ordered || output.reuse)) {
     throw new UsageError(
       'OPTIONS_CONTRADICT',

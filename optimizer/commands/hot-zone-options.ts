@@ -40,6 +40,15 @@ export function hotZoneLimits(argv: Arguments): HotZoneLimits {
   return limits
 }
 
+/** @throws {UsageError} where they would do nothing */
+export function requireOrderToLimit({ excluded, budgetBytes }: HotZoneLimits, ordered: boolean): void {
+  if (ordered || (excluded.length === 0 && budgetBytes === null)) return
+  const given = budgetBytes === null ? 'exclude' : 'prefetch-budget'
+  throw contradiction(
+    `--${given} bounds what comes first, and nothing does without a record or a list: name one (--record-in, --prefetch-list)`,
+  )
+}
+
 function exclusion(text: string): string {
   const pattern = cleanPattern(text)
   if (pattern !== '') return pattern

@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs'
-import { parseLocation } from '../image/location.ts'
 import type { ReplayRequest } from '../replay.ts'
 import type { Arguments, Command } from './command.ts'
 import {
@@ -8,7 +7,6 @@ import {
   addPlatformOption,
   addTocReferenceOption,
   LOCATION_FORMS,
-  positional,
   single,
   tocReferenceOption,
 } from './common-options.ts'
@@ -72,7 +70,6 @@ function addOwnOptions(yargs: Argv): Argv {
 export function replayRequest(argv: Arguments): ReplayRequest {
   return {
     recording: recordRequest(argv),
-    location: parseLocation('source', positional(argv, 'source')),
     tocReference: tocReferenceOption(argv),
   }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { hotZoneLimits } from '../../optimizer/commands/hot-zone-options.ts'
+import { hotZoneLimits, requireOrderToLimit } from '../../optimizer/commands/hot-zone-options.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import type { AnalysisDocument } from '../../optimizer/plan/document.ts'
 import type { PathExplanation } from '../../optimizer/plan/explain-path.ts'
@@ -206,7 +206,9 @@ describe('--prefetch-budget and --exclude', () => {
     for (const text of ['0', '5s', '5@3', '5s@3MB', 'x@1Mbit'])
       assert.throws(() => budgetOf(text), { code: 'OPTION_INVALID' }, text)
     assert.throws(() => hotZoneLimits({ 'no-optimize': true, exclude: '*' }), { code: 'OPTIONS_CONTRADICT' })
-    assert.deepEqual(hotZoneLimits({ exclude: ['/a/*', './b'] }).excluded, ['a/*', 'b'])
+    const limits = hotZoneLimits({ exclude: ['/a/*', './b'] })
+    assert.deepEqual(limits.excluded, ['a/*', 'b'])
+    assert.throws(() => requireOrderToLimit(limits, false), { code: 'OPTIONS_CONTRADICT' })
   })
 
   it('are named in what a conversion tells at its end', async () => {
