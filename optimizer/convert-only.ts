@@ -6,6 +6,7 @@ import type { RegistryReference } from './image/reference.ts'
 import { meantFor, orderWithoutRun } from './image-order.ts'
 import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, requireFitRecords } from './order/given-order.ts'
+import type { GivenRecord } from './order/record-file.ts'
 import { requireRegistryRecords } from './registry-records.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { Stages } from './stages.ts'
@@ -27,6 +28,8 @@ export interface ConvertRequest {
 export interface ConvertContext {
   console: Console
   signal: AbortSignal
+  /** Told the records that the first platform's order is from, once the new image is there. */
+  onConverted?: (records: readonly GivenRecord[]) => void
 }
 
 /** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
@@ -68,6 +71,7 @@ async function convertIn(
     },
     running,
   )
+  context.onConverted?.(conversion.platforms[0]?.order.origin.records ?? [])
   return conversionResult({
     resolved,
     targetName: to.label,

@@ -10,6 +10,7 @@ import { meantFor, type OrderOf, orderWithoutRun, recordedOrder } from './image-
 import { withEarlyLayers } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
+import type { GivenRecord } from './order/record-file.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
 import { attachRecord, withRegistryRecords } from './registry-records.ts'
@@ -49,6 +50,8 @@ export interface OptimizeContext {
   console: Console
   signal: AbortSignal
   nextInterrupt: NextInterrupt
+  /** Told the records that the first platform's order is from, once the new image is there. */
+  onConverted?: (records: readonly GivenRecord[]) => void
 }
 
 /** @throws {CodedError} with the exit code for the process; nothing is left behind then, the target is untouched */
@@ -123,6 +126,7 @@ async function optimizeIn(
         attachRecord(place, attachTo, source, order.origin.record as AccessRecord, log),
       )
     }
+    context.onConverted?.(conversion.platforms[0]?.order.origin.records ?? [])
     const { times } = running.stages
     return conversionResult({ resolved, targetName: to.label, conversion, stages: times })
   })

@@ -22,6 +22,7 @@ export const PATH_OPTIONS: Readonly<Record<string, 'file' | 'folder'>> = {
   'cni-plugin-conf-dir': 'folder',
   'cni-plugin-dir': 'folder',
   output: 'file',
+  report: 'file',
   root: 'folder',
   socket: 'file',
 }

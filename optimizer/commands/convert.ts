@@ -24,6 +24,7 @@ import {
   targetLocation,
 } from './output-options.ts'
 import { addFindOption, recordsFrom } from './record-sharing-options.ts'
+import { addReportOption, withReport } from './report-option.ts'
 import { TITLES } from './titles.ts'
 
 export const convertCommand: Command = {
@@ -40,10 +41,12 @@ export const convertCommand: Command = {
     },
   ],
   builder: (yargs) =>
-    addOutputOptions(
-      addContainerdOptions(
-        addConversionOptions(
-          addOutputImageOptions(addOwnOptions(addFindOption(addGivenOptions(addPositionals(yargs))))),
+    addReportOption(
+      addOutputOptions(
+        addContainerdOptions(
+          addConversionOptions(
+            addOutputImageOptions(addOwnOptions(addFindOption(addGivenOptions(addPositionals(yargs))))),
+          ),
         ),
       ),
     ),
@@ -52,7 +55,9 @@ export const convertCommand: Command = {
     const { console } = context
     const request = convertRequest(argv)
     const { convertOnly } = await import('../convert-only.ts')
-    const result = await convertOnly(request, context)
+    const result = await withReport(argv, request, context, (told) =>
+      convertOnly(request, { ...context, ...told }),
+    )
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
     return `${result.target.digest}\n`

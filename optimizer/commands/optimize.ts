@@ -28,6 +28,7 @@ import {
 } from './output-options.ts'
 import { addAttachOption, addFindOption, attachRecordTo, recordsFrom } from './record-sharing-options.ts'
 import { recordingOptions } from './recording-options.ts'
+import { addReportOption, withReport } from './report-option.ts'
 import { runnerOption } from './runner-options.ts'
 import { TITLES } from './titles.ts'
 import { addWorkloadOptions, DRY_RUN, workloadOptions } from './workload-options.ts'
@@ -51,12 +52,14 @@ export const optimizeCommand: Command = {
     },
   ],
   builder: (yargs) =>
-    addOutputOptions(
-      addContainerdOptions(
-        addConversionOptions(
-          addOutputImageOptions(
-            addFindOption(
-              addAttachOption(addGivenOptions(addWorkloadOptions(addConfigOption(addPositionals(yargs))))),
+    addReportOption(
+      addOutputOptions(
+        addContainerdOptions(
+          addConversionOptions(
+            addOutputImageOptions(
+              addFindOption(
+                addAttachOption(addGivenOptions(addWorkloadOptions(addConfigOption(addPositionals(yargs))))),
+              ),
             ),
           ),
         ),
@@ -71,7 +74,9 @@ export const optimizeCommand: Command = {
       return await dryRun({ ...request, workload: request.workload })
     }
     const { optimize } = await import('../optimize.ts')
-    const result = await optimize(request, context)
+    const result = await withReport(argv, request, context, (told) =>
+      optimize(request, { ...context, ...told }),
+    )
     if (argv.json === true) return `${JSON.stringify(result, null, 2)}\n`
     console.info(formatSummary(result))
     return `${result.target.digest}\n`
