@@ -122,6 +122,7 @@ function addOwnOptions(yargs: Argv): Argv {
     })
     .option('format', { type: 'string', describe: FORMATS_TEXT })
     .option('record-out', {
+      group: 'Output:',
       type: 'string',
       describe: 'merge, rebase, import: write the record to this file',
       defaultDescription: 'stdout, without --json',

@@ -19,7 +19,7 @@ export const replayCommand: Command = {
   ...TITLES.replay,
   examples: [
     {
-      command: 'optimizer replay registry.example/nginx:1-esgz --http "GET http://localhost/" --settle 500ms',
+      command: "optimizer replay registry.example/nginx:1-esgz --http 'GET http://localhost/' --settle 500ms",
       describe:
         'run it as it was run for its record: what was in the hot zone, what was not, what was fetched in vain',
     },

@@ -4,6 +4,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { optionsOf } from '../../optimizer/commands/command-facts.ts'
+import { addContainerOptions } from '../../optimizer/commands/container-options.ts'
 import { type SeenWorkload, seenWorkload } from '../helpers/workload-request.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'container-options-'))
@@ -333,6 +335,11 @@ const ALIASES: Record<string, string[]> = {
 }
 
 describe('an option that shapes the container is in the runtime spec, and nothing else puts it there', () => {
+  it('every option has its rows', () => {
+    const all = optionsOf(addContainerOptions).map(({ name }) => name)
+    // Which files describe a GPU is the machine's matter: attended-options.test.ts.
+    assert.deepEqual([...all, 'env-file'].sort(), [...Object.keys(ROWS), 'gpus'].sort())
+  })
   for (const [option, rows] of Object.entries(ROWS)) {
     for (const { words, look, wanted } of rows) {
       it(words.join(' ').replaceAll(folder, 'DIR'), async () => {
