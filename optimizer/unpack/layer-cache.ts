@@ -14,6 +14,7 @@ import {
   mkdtempSync,
   readFileSync,
   renameSync,
+  statfsSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -40,6 +41,8 @@ export const FILES_FOLDER = 'fs'
 /** Of the cache folder, which holds other things, too. */
 const OWN_FOLDER = 'unpacked'
 const SCHEMA_VERSION = 1
+/** Magic number of overlayfs. @see statfs(2) */
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630
 
 /** What {@link LAYER_FILE} holds. */
 export interface LayerFacts {
@@ -96,7 +99,13 @@ export class LayerCache {
     return existsSync(join(parent, OWN_FOLDER, LAYERS_FOLDER))
   }
 
+  /** @throws {PreconditionError} CACHE_UNUSABLE where no overlay can have its writable layer */
   newUse(runId: string): LayerUse {
+    if (statfsSync(this.folder).type === OVERLAYFS_SUPER_MAGIC)
+      throw new PreconditionError(
+        'CACHE_UNUSABLE',
+        `${this.folder} is on an overlay, as a container's own root is, and cannot hold the writable layer of another one: name a folder of an ordinary disk or volume with --cache-dir`,
+      )
     return new LayerUse(this, runId)
   }
 

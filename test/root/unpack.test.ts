@@ -82,6 +82,27 @@ describe('an image unpacked without containerd', {
   })
 })
 
+describe('the cache of unpacked layers', { skip: skipWithoutFanotify() }, () => {
+  it('is refused on an overlay, which cannot hold the writable layer of another', () => {
+    const [lowerdir, upperdir, workdir, target] = ['lower', 'upper', 'work', 'root'].map((name) => {
+      mkdirSync(join(folder, name))
+      return join(folder, name)
+    }) as [string, string, string, string]
+    const options = [`lowerdir=${lowerdir}`, `upperdir=${upperdir}`, `workdir=${workdir}`]
+    mount({ type: 'overlay', source: 'overlay', target, options })
+    try {
+      const cache = LayerCache.open(target, SILENT_LOG)
+      assert.throws(() => cache.newUse('run'), {
+        code: 'CACHE_UNUSABLE',
+        exitCode: 3,
+        message: /--cache-dir/,
+      })
+    } finally {
+      unmountBelow(target)
+    }
+  })
+})
+
 describe('a layer unpacked', { skip: skipWithoutFanotify() }, () => {
   let root: string
   beforeEach(() => {
