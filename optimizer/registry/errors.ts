@@ -63,7 +63,11 @@ export function errorOfAnswer(status: number, body: string, asked: Asked): Coded
     const message = `${host} does not allow ${who} that ${thing} is ${doing}${told}: ask its owner for the right, or use another account (--creds)`
     return new RegistryError('REGISTRY_DENIED', message, { status })
   }
-  if (status === 404) return new NotFoundError(notFoundText(thing, host, told))
+  if (status === 404 && action === 'read') return new NotFoundError(notFoundText(thing, host, told))
+  if (status === 404) {
+    const message = `${host} does not take ${thing}${told}: some registries want a repository to be created before it is written to`
+    return new RegistryError('REGISTRY_REFUSED', message, { status })
+  }
   if (status === 429) {
     const message = `${host} has had too many requests${told}: try again later, or log in, for most registries count by account`
     return new RegistryError('REGISTRY_BUSY', message, { status })

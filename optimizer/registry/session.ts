@@ -49,7 +49,7 @@ export class Session {
       base: endpoint.base,
       credentials: () => credentials.of(credentialHost(options), repository, !endpoint.isMirror),
       send: (request) => transport.send({ ...request, signal }),
-      asked: () => this.#asked('its token', null),
+      asked: () => this.#asked('its token', null, 'GET'),
     })
   }
 
@@ -71,11 +71,11 @@ export class Session {
   }
 
   /** What went wrong on the way, in our words. */
-  async explain(error: unknown, what: string): Promise<unknown> {
+  async explain(error: unknown, what: string, method: HttpRequest['method'] = 'GET'): Promise<unknown> {
     const { signal } = this.options
     if (signal.aborted) return signal.reason
     if (error instanceof CodedError || !(error instanceof Error)) return error
-    return errorOfFailure(error, this.#asked(what, null))
+    return errorOfFailure(error, this.#asked(what, null, method))
   }
 
   async #try(
@@ -90,7 +90,7 @@ export class Session {
       const passing = error instanceof RegistryError ? error.cause : error
       if (again && isPassingFailure(passing))
         return { waitSeconds: jittered(limits.retrySeconds), isAsked: false }
-      throw await this.explain(error, call.what)
+      throw await this.explain(error, call.what, call.method)
     }
     if (call.expects.includes(answer.status)) return { answer }
     const asked = retryAfterSeconds(answer.header('retry-after'))
@@ -101,7 +101,7 @@ export class Session {
         : { waitSeconds: asked, isAsked: true }
     }
     const body = await readSmall(answer, ERROR_BYTES_MAX).catch(() => null)
-    const about = this.#asked(call.what, await this.#authorizer.user())
+    const about = this.#asked(call.what, await this.#authorizer.user(), call.method)
     throw errorOfAnswer(answer.status, body?.toString('utf8') ?? '', about)
   }
 
@@ -142,8 +142,9 @@ export class Session {
     return [own, ...from.map((other) => `repository:${other}:pull`)]
   }
 
-  #asked(what: string, user: string | null): Asked {
-    const { registry, repository, action } = this.options
+  #asked(what: string, user: string | null, method: HttpRequest['method']): Asked {
+    const { registry, repository } = this.options
+    const action = method === 'GET' || method === 'HEAD' ? 'read' : 'write'
     return { host: this.host, repository: `${registry}/${repository}`, what, action, user }
   }
 }

@@ -75,6 +75,26 @@ describe('a blob that is sent to a registry', () => {
     })
   })
 
+  it('begins anew where the registry has forgotten the upload, and is told where it knows no such repository', async () => {
+    await withFake({}, {}, async ({ registry, repository }) => {
+      let forgets = true
+      registry.fault = (request, response) => {
+        const forgotten = request.method === 'PUT' && forgets
+        if (forgotten) fail(response, 404, 'BLOB_UPLOAD_UNKNOWN', 'upload unknown')
+        if (forgotten) forgets = false
+        return forgotten
+      }
+      await repository.upload(BLOB)
+      assert.deepEqual(registry.blobs.get('team/app')?.get(DIGEST), BYTES)
+      registry.fault = (request, response) => {
+        if (request.method === 'POST') fail(response, 404, 'NAME_UNKNOWN', 'no such repository')
+        return request.method === 'POST'
+      }
+      const limited = repository.upload({ ...BLOB, digest: digestOf('other') })
+      await assert.rejects(limited, { code: 'REGISTRY_REFUSED', message: /NAME_UNKNOWN.*created before/ })
+    })
+  })
+
   it('is mounted from another repository where the registry does that, and says so where not', async () => {
     for (const mounts of [true, false])
       await withFake({ mounts }, {}, async ({ registry, repository }) => {
