@@ -6,7 +6,7 @@ import { creationFailure } from '../creation-failure.ts'
 import type { Container, ContainerRequest, ExecProcess, TaskEnd } from '../engine.ts'
 import type { ContainerdRun } from '../run.ts'
 import type { TerminalSize } from '../terminal/terminal-mode.ts'
-import { killWorkload } from '../workload-cgroup.ts'
+import { killWorkload, removeWorkloadCgroup } from '../workload-cgroup.ts'
 import { startTask, waitForTask } from './outage.ts'
 import { endTask } from './teardown.ts'
 
@@ -49,7 +49,10 @@ export class ContainerdContainer implements Container {
       const { pid } = await containerd.tasks.create(id, streams)
       return new ContainerdContainer(run, pid, () => removeTask().then(removeContainer))
     } catch (error) {
-      throw error instanceof ContainerdError ? creationFailure(detailsOf(error), error) : error
+      if (!(error instanceof ContainerdError)) throw error
+      // crun leaves the group where it fails after having made it.
+      if (error.code === 'CONTAINERD_ERROR') await removeWorkloadCgroup(id)
+      throw creationFailure(detailsOf(error), error)
     }
   }
 
