@@ -41,15 +41,19 @@ export class ArchiveReader implements BlobFiles {
   }
 
   async open(digest: Digest): Promise<FoundBlob | undefined> {
-    const entry = this.#blobs.get(digest)
-    if (entry === undefined) return undefined
-    const { payloadOffset, payloadBytes } = entry
-    return { file: this.#file, offsetBytes: payloadOffset, sizeBytes: payloadBytes, close: async () => {} }
+    return blobOf(this.#file, this.#blobs.get(digest))
   }
 
   async close(): Promise<void> {
     await this.#file.close()
   }
+}
+
+/** The entry's content, where it lies; the archive stays open. */
+export function blobOf(file: FileHandle, entry: TarEntry | undefined): FoundBlob | undefined {
+  if (entry === undefined) return undefined
+  const { payloadOffset, payloadBytes } = entry
+  return { file, offsetBytes: payloadOffset, sizeBytes: payloadBytes, close: async () => {} }
 }
 
 /** Headers alone; content is passed over. @throws {LayoutError} ARCHIVE_INVALID */

@@ -15,7 +15,7 @@ import { parseConfig } from '../image/manifest.ts'
 import { normalizeReference } from '../image/reference.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { isGzip } from '../tar/gunzip.ts'
-import { entriesByPath, invalid, readEntries, readSmall } from './archive-reader.ts'
+import { blobOf, entriesByPath, invalid, readEntries, readSmall } from './archive-reader.ts'
 import { openRegular, readPieces } from './blob-file.ts'
 import { type BlobFiles, FileContentStore, type FoundBlob } from './file-content.ts'
 import { BlobLabels } from './labels.ts'
@@ -87,10 +87,7 @@ export class DockerArchive implements FileImages, BlobFiles, ImageStore {
   }
 
   async open(digest: Digest): Promise<FoundBlob | undefined> {
-    const entry = this.#blobs.get(digest)
-    if (entry === undefined) return undefined
-    const { payloadOffset, payloadBytes } = entry
-    return { file: this.#file, offsetBytes: payloadOffset, sizeBytes: payloadBytes, close: async () => {} }
+    return blobOf(this.#file, this.#blobs.get(digest))
   }
 
   async close(): Promise<void> {

@@ -1,93 +1,31 @@
 /** `optimizer plan` and `explain` on a layout: neither root nor a daemon, nothing is run. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { writeFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
 import { hotZoneLimits, requireOrderToLimit } from '../../optimizer/commands/hot-zone-options.ts'
-import { hostPlatform } from '../../optimizer/image/platform.ts'
 import type { AnalysisDocument } from '../../optimizer/plan/document.ts'
 import type { PathExplanation } from '../../optimizer/plan/explain-path.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
-import { OciLayout } from '../../optimizer/store/oci-layout.ts'
-import { resolveImage } from '../../optimizer/store/resolve.ts'
-import { formatRecord, type RecordEntry } from '../../shared/record.ts'
 import { json, run } from '../helpers/in-process.ts'
-import { putPlatforms } from '../helpers/platform-image.ts'
-import { recordEntry, sampleRecord } from '../helpers/sample-record.ts'
-import { dir, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
+import {
+  entry,
+  hotPaths,
+  manifestDigest,
+  ONE,
+  path,
+  plan,
+  record,
+  usePlannedImage,
+  writeRecord,
+} from '../helpers/planned-image.ts'
 
-const words = (count: number) => Array.from({ length: count }, (_, index) => `word ${index * 7919}`).join(' ')
-const BASE = [
-  dir('bin/'),
-  file('bin/sh', words(3000)),
-  link('bin/ash', 'bin/sh'),
-  symlink('sbin', 'bin'),
-  file('bin/unused', words(500)),
-  file('motd', 'old'),
-]
-const APP = [
-  dir('app/'),
-  file('app/main', words(9000)),
-  file('app/data', 'd'.repeat(5000)),
-  file('app/opened', words(400)),
-  file('app/cold', words(700)),
-  file('motd', 'new'),
-]
+usePlannedImage()
 
-let folder: string
-let manifestDigest: string
-const path = (name: string) => join(folder, name)
-
-const ONE = ['--workers', '1']
-const plan = (...options: string[]) =>
-  json<AnalysisDocument>('plan', `oci:${path('source')}:all`, ...ONE, ...options)
 const explain = (tag: string, ...options: string[]) =>
   json<AnalysisDocument>('explain', `oci:${path('target')}:${tag}`, ...options)
 const convert = (tag: string, ...options: string[]) =>
   json<ConversionResult>('convert', `oci:${path('source')}:all`, `oci:${path('target')}:${tag}`, ...options)
 const convertSoon = (tag: string, ...options: string[]) => convert(tag, ...ONE, ...options)
-
-const entry = (name: string, layerIndex: number, change: Partial<RecordEntry> = {}) =>
-  recordEntry(name, {
-    layerIndex,
-    manifestDigest,
-    kinds: ['open', 'read'],
-    command: Buffer.from('sh'),
-    ...change,
-  })
-
-function writeRecord(
-  name: string,
-  entries: RecordEntry[],
-  change: Parameters<typeof sampleRecord>[1] = {},
-): string {
-  const image = { reference: 'all', manifestDigest, platform: 'linux/amd64' }
-  writeFileSync(path(name), formatRecord(sampleRecord(entries, { image, reads: true, ...change })))
-  return path(name)
-}
-
-const hotPaths = ({ layers }: AnalysisDocument) =>
-  layers.map(({ files }) => files.filter(({ hot }) => hot).map((hot) => hot.path))
-
-let record: string
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'plan-'))
-  const layout = await OciLayout.openForWriting(path('source'))
-  await putPlatforms(layout, 'all', [{ platform: hostPlatform(), layers: [tarOf(BASE), tarOf(APP)] }])
-  const image = await resolveImage(layout.images, layout.content, 'all', hostPlatform())
-  manifestDigest = image.descriptor.digest
-  await layout.close()
-  record = writeRecord('record.jsonl', [
-    entry('bin/ash', 0, { kinds: ['exec'], firstAccessMicroseconds: 1500 }),
-    entry('app/main', 1),
-    entry('app/opened', 1, { kinds: ['open'] }),
-    entry('app/no-such', 1),
-    entry('motd', 1),
-    entry('elsewhere', 0, { manifestDigest: `sha256:${'f'.repeat(64)}` }),
-  ])
-})
-after(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('optimizer plan', () => {
   for (const format of [[], ['--zstdchunked'], ['--zstdchunked', '--zstdchunked-dialect', 'containers']])
