@@ -134,8 +134,9 @@ export class Authorizer {
   }
 }
 
+/** What stays on this machine may be http, and what goes out in the open already. */
 function isAsOpen(realm: URL, base: URL): boolean {
-  return base.protocol === 'http:' || isLoopback(realm.hostname)
+  return isLoopback(realm.hostname) || (base.protocol === 'http:' && !isLoopback(base.hostname))
 }
 
 function basicHeader(credentials: Credentials | null): string | undefined {

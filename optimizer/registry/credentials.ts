@@ -30,10 +30,15 @@ interface ConfigFile {
 export class CredentialSource {
   readonly #settings: Pick<RegistrySettings, 'configFile' | 'credentials'>
   readonly #found = new Map<string, Promise<Credentials | null>>()
+  readonly #helperSeconds: number
   #files: ConfigFile[] | undefined
 
-  constructor(settings: Pick<RegistrySettings, 'configFile' | 'credentials'>) {
+  constructor(
+    settings: Pick<RegistrySettings, 'configFile' | 'credentials'>,
+    helperSeconds: number = HELPER_SECONDS,
+  ) {
     this.#settings = settings
+    this.#helperSeconds = helperSeconds
   }
 
   /**
@@ -58,7 +63,7 @@ export class CredentialSource {
     if (given !== undefined) return { kind: 'password', ...given }
     this.#files ??= readFiles(this.#settings.configFile)
     for (const file of this.#files) {
-      const found = await credentialsIn(file, host, repository)
+      const found = await credentialsIn(file, host, repository, this.#helperSeconds)
       if (found !== null) return found
     }
     return null
@@ -110,13 +115,14 @@ async function credentialsIn(
   file: ConfigFile,
   host: string,
   repository: string,
+  helperSeconds: number,
 ): Promise<Credentials | null> {
   const server = isHub(host) ? HUB_SERVER : host
   const helper = [host, ...(isHub(host) ? ['docker.io', HUB_SERVER] : [])]
     .map((name) => file.credHelpers[name])
     .find((name): name is string => typeof name === 'string' && name !== '')
   if (helper !== undefined) {
-    const found = await askHelper(helper, server)
+    const found = await askHelper(helper, server, helperSeconds)
     if (found !== null) return found
   }
   const entry = entryFor(file.auths, host, repository)
@@ -124,7 +130,7 @@ async function credentialsIn(
   if (inFile !== null) return inFile
   return file.credsStore === '' || helper === file.credsStore
     ? null
-    : await askHelper(file.credsStore, server)
+    : await askHelper(file.credsStore, server, helperSeconds)
 }
 
 /** The most exact key: podman's may go on with a path; docker's older ones are URLs. */
@@ -168,11 +174,11 @@ function credentialsOf(path: string, entry: unknown): Credentials | null {
 }
 
 /** @see docker-credential-helpers, "Development" */
-async function askHelper(name: string, server: string): Promise<Credentials | null> {
+async function askHelper(name: string, server: string, seconds: number): Promise<Credentials | null> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
     throw credentialsError(`${JSON.stringify(name)} is no name of a credential helper`)
   const program = `docker-credential-${name}`
-  const { status, stdout, stderr } = await run(program, server)
+  const { status, stdout, stderr } = await run(program, server, seconds)
   if (status !== 0) {
     const said = `${stdout} ${stderr}`
     if (/credentials not found|no credentials/i.test(said)) return null
@@ -194,6 +200,7 @@ async function askHelper(name: string, server: string): Promise<Credentials | nu
 async function run(
   program: string,
   input: string,
+  seconds: number,
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
@@ -201,12 +208,20 @@ async function run(
     child[stream].setEncoding('utf8').on('data', (text: string) => {
       if (output[stream].length < HELPER_OUTPUT_MAX) output[stream] += text
     })
-  const late = setTimeout(() => child.kill('SIGKILL'), HELPER_SECONDS * 1000)
+  let isLate = false
+  const late = setTimeout(() => {
+    isLate = true
+    child.kill('SIGKILL')
+    // What it has started may have them open for longer.
+    child.stdout.destroy()
+    child.stderr.destroy()
+  }, seconds * 1000)
   // One that does not read is told by its status.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   try {
     const [status] = (await once(child, 'close')) as [number | null]
+    if (isLate) throw new Error(`it did not answer in ${seconds} s`)
     return { status, ...output }
   } catch (cause) {
     throw credentialsError(`${program}, which config.json names, cannot be run: ${messageOf(cause)}`, cause)

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
 import type { Digest } from '../image/digest.ts'
-import { invalidAnswer, isPassingFailure } from './errors.ts'
+import { invalidAnswer, isPassingFailure, RegistryError } from './errors.ts'
 import type { Session } from './session.ts'
 import type { RegistryLimits } from './settings.ts'
 import type { HttpAnswer } from './transport.ts'
@@ -88,15 +88,22 @@ class Download {
     const { signal } = this.#session.options
     if (signal.aborted) throw signal.reason
     if (error instanceof WrongRangeError) {
-      if (this.#wholeOnly) throw await this.#session.explain(error, this.#what)
+      if (this.#wholeOnly)
+        throw invalidAnswer(`${this.#session.host} has ${this.#what} only in part: ${error.message}`)
       this.#wholeOnly = true
       return
     }
     const passes =
       error instanceof ShortAnswerError || (!(error instanceof CodedError) && isPassingFailure(error))
     if (!passes || ++this.#failures >= this.#limits.tries || ++this.#breaks > BREAKS_MAX)
-      throw await this.#session.explain(error, this.#what)
+      throw await this.#explain(error)
     await delay(this.#limits.retrySeconds * 1000 * 2 ** (this.#failures - 1), undefined, { signal })
+  }
+
+  async #explain(error: unknown): Promise<unknown> {
+    if (!(error instanceof ShortAnswerError)) return await this.#session.explain(error, this.#what)
+    const what = `${this.#session.host} breaks off ${this.#what} again and again: ${error.message}; try again later`
+    return new RegistryError('REGISTRY_FAILED', what, { cause: error })
   }
 
   /** @returns null where there is nothing behind the position */
@@ -115,19 +122,22 @@ class Download {
       if (this.#sizeBytes === undefined || this.#position >= this.#sizeBytes) return null
       throw new WrongRangeError(`it has no byte ${this.#position} of ${this.#sizeBytes}`)
     }
-    if (answer.status === 206) await this.#checkPart(answer)
-    else this.#checkWhole(answer)
-    return answer
+    try {
+      if (answer.status === 206) this.#checkPart(answer)
+      else this.#checkWhole(answer)
+      return answer
+    } catch (error) {
+      await answer.drop()
+      throw error
+    }
   }
 
-  async #checkPart(answer: HttpAnswer): Promise<void> {
+  #checkPart(answer: HttpAnswer): void {
     const text = answer.header('content-range') ?? ''
     const match = /^\s*bytes\s+(\d+)-(\d+)\/(\d+|\*)\s*$/i.exec(text)
     const [start, size] = [Number(match?.[1]), match?.[3] === '*' ? undefined : Number(match?.[3])]
-    if (match === null || start !== this.#position) {
-      await answer.drop()
+    if (match === null || start !== this.#position)
       throw new WrongRangeError(`it gave ${text || 'a part'} when asked for what begins at ${this.#position}`)
-    }
     if (size !== undefined) this.#learnSize(size)
   }
 

@@ -63,8 +63,9 @@ function ownEntry(registry: string, settings: RegistrySettings): HostEntry {
   }
 }
 
-/** A registry on this machine's loopback speaks http unless somebody has certificates for it. */
+/** A registry on this machine's loopback speaks http unless somebody has certificates for it; Docker Hub never does. */
 function isPlain(registry: string, settings: RegistrySettings): boolean {
+  if (registry === HUB) return false
   if (settings.plainHttp !== null) return settings.plainHttp
   if (!isLoopback(registry.replace(/:\d+$/, '')) || registry.endsWith(':443')) return false
   const { caFile, certFile } = settings.tls

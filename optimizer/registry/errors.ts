@@ -106,6 +106,11 @@ export function registryText(body: string): string {
   return line.length > SAID_CHARACTERS_MAX ? `${line.slice(0, SAID_CHARACTERS_MAX)}…` : line
 }
 
+/** Nothing has moved for too long. */
+export class StalledError extends Error {
+  readonly code = 'STALLED'
+}
+
 /** Of a failure below HTTP: what another try may mend. */
 const PASSING = new Set(['EAI_AGAIN', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'STALLED'])
 
@@ -139,7 +144,7 @@ export function errorOfFailure(cause: unknown, { host, repository, what, action 
     return new RegistryError('REGISTRY_TLS', message, { cause })
   }
   if (code === 'STALLED') {
-    const message = `${host} has been silent for too long, ${thing}: try again later`
+    const message = `${host} has been silent for too long (${said}), ${thing}: try again later`
     return new RegistryError('REGISTRY_STALLED', message, { cause })
   }
   const message = `${host} cannot be reached (${said}), ${thing}: check the address, the network, and HTTPS_PROXY`

@@ -56,10 +56,13 @@ export async function findArtifacts(
   subject: Digest,
   artifactType: string,
 ): Promise<Descriptor[]> {
-  const listed = await repository.referrers(subject)
-  const index =
-    listed === null ? await tagIndex(repository, subject) : parseIndex(listed, `referrers of ${subject}`)
-  return (index?.manifests ?? []).filter((descriptor) => descriptor.artifactType === artifactType)
+  const pages = await repository.referrers(subject)
+  const listed = pages?.map((page) => parseIndex(page, `referrers of ${subject}`)) ?? [
+    (await tagIndex(repository, subject)) ?? emptyIndex(),
+  ]
+  return listed
+    .flatMap(({ manifests }) => manifests)
+    .filter((descriptor) => descriptor.artifactType === artifactType)
 }
 
 /** @see "Referrers Tag Schema": the index lists them, and every client that adds one writes it */

@@ -7,7 +7,7 @@ import { type BlobRange, downloadBlob } from './download.ts'
 import { invalidAnswer, RegistryError } from './errors.ts'
 import type { Capability } from './hosts-file.ts'
 import type { Session } from './session.ts'
-import { readSmall } from './transport.ts'
+import { readSmall, resolveLocation } from './transport.ts'
 import { type BlobToSend, mountBlob, uploadBlob } from './upload.ts'
 
 export interface FoundManifest {
@@ -24,6 +24,10 @@ const DOCUMENT_TYPES = [
   MEDIA_TYPE.dockerManifest,
 ] as const
 const ACCEPTED = DOCUMENT_TYPES.join(', ')
+/** @see RFC 8288; OCI distribution spec, "Listing Referrers" */
+const NEXT_PAGE = /<([^>]*)>\s*;\s*rel="?next\b/
+/** Nobody has so many: a registry whose pages go round in a circle must end. */
+const REFERRERS_PAGES_MAX = 100
 
 export class Repository {
   /** As docker names it. */
@@ -138,13 +142,28 @@ export class Repository {
     return { subject: answer.header('oci-subject') }
   }
 
-  /** @returns null where the registry does not have this part of the specification */
-  async referrers(digest: Digest): Promise<Buffer | null> {
+  /** @returns an index a page; null where the registry does not have this part of the specification */
+  async referrers(digest: Digest): Promise<Buffer[] | null> {
     const session = this.#writerOrLast()
-    const what = `referrers of ${digest}`
+    const pages: Buffer[] = []
+    let at: string | URL | null = `/referrers/${digest}`
+    while (at !== null && pages.length < REFERRERS_PAGES_MAX) {
+      const page = await this.#referrersPage(session, at, `referrers of ${digest}`)
+      if (page === null) return pages.length === 0 ? null : pages
+      pages.push(page.bytes)
+      at = page.next
+    }
+    return pages
+  }
+
+  async #referrersPage(
+    session: Session,
+    at: string | URL,
+    what: string,
+  ): Promise<{ bytes: Buffer; next: URL | null } | null> {
     const answer = await session.call({
       method: 'GET',
-      at: `/referrers/${digest}`,
+      at,
       headers: { accept: MEDIA_TYPE.ociIndex },
       what,
       expects: [200, 400, 404, 405],
@@ -160,7 +179,8 @@ export class Repository {
       throw await session.explain(error, what)
     })
     if (bytes === null) throw invalidAnswer(`${what} in ${session.host} are more than are read`)
-    return bytes
+    const [, next] = NEXT_PAGE.exec(answer.header('link') ?? '') ?? []
+    return { bytes, next: next === undefined ? null : resolveLocation(next, answer.url) }
   }
 
   async #sizeOf(at: string, what: string): Promise<number | undefined> {
@@ -200,20 +220,28 @@ export class Repository {
         session.options.endpoint.capabilities.includes(capability) && !this.#unreachable.has(session),
     )
     if (able.length > 0) return able
-    throw new RegistryError(
-      'REGISTRY_CONFIG_INVALID',
-      `no host of ${this.registry} has the capability ${capability}: see its hosts.toml`,
-    )
+    throw this.#noneThatCan(capability)
   }
 
+  /** Always the same one: what belongs together is in one place. */
   #writer(): Session {
-    return this.#able('push')[0] as Session
+    const writer = this.#writers[0]
+    if (writer === undefined) throw this.#noneThatCan('push')
+    return writer
   }
 
   #writerOrLast(): Session {
-    return (
-      this.#sessions.find(({ options }) => options.endpoint.capabilities.includes('push')) ??
-      (this.#sessions.at(-1) as Session)
+    return this.#writers[0] ?? (this.#sessions.at(-1) as Session)
+  }
+
+  get #writers(): Session[] {
+    return this.#sessions.filter(({ options }) => options.endpoint.capabilities.includes('push'))
+  }
+
+  #noneThatCan(capability: Capability): RegistryError {
+    return new RegistryError(
+      'REGISTRY_CONFIG_INVALID',
+      `no host of ${this.registry} has the capability ${capability}: see its hosts.toml`,
     )
   }
 }

@@ -10,7 +10,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import { invalidAnswer } from './errors.ts'
+import { invalidAnswer, StalledError } from './errors.ts'
 import { proxyFor } from './proxy.ts'
 import type { RegistryLimits } from './settings.ts'
 import { proxyAuthorization, TunnelAgent } from './tunnel-agent.ts'
@@ -45,11 +45,6 @@ export interface HttpAnswer {
 export interface HostTls {
   context: SecureContext
   isUnchecked: boolean
-}
-
-/** Nothing has moved for too long. */
-class StalledError extends Error {
-  readonly code = 'STALLED'
 }
 
 /** Where connections to one origin come from. */
@@ -174,7 +169,10 @@ export class Transport {
       }
     const { context, isUnchecked } = this.#tlsOf(url)
     const tls = { ...options, secureContext: context, rejectUnauthorized: !isUnchecked }
-    return { agent: proxy === null ? new HttpsAgent(tls) : new TunnelAgent(proxy, tls), forwarder: null }
+    return {
+      agent: proxy === null ? new HttpsAgent(tls) : new TunnelAgent(proxy, tls, this.#limits.connectSeconds),
+      forwarder: null,
+    }
   }
 }
 

@@ -9,16 +9,22 @@ import { Agent, type AgentOptions, request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect } from 'node:tls'
+import { StalledError } from './errors.ts'
 
 type Connected = (error: Error | null, stream: Duplex) => void
 
 export class TunnelAgent extends Agent {
   readonly #proxy: URL
+  readonly #connectSeconds: number
 
-  /** @param options of TLS with the host */
-  constructor(proxy: URL, options: AgentOptions) {
+  /**
+   * @param options of TLS with the host
+   * @param connectSeconds how long the proxy may take until there is a tunnel
+   */
+  constructor(proxy: URL, options: AgentOptions, connectSeconds: number) {
     super(options)
     this.#proxy = proxy
+    this.#connectSeconds = connectSeconds
   }
 
   /** Called by Node for each connection that it needs. */
@@ -27,8 +33,14 @@ export class TunnelAgent extends Agent {
     const target = `${isIP(host) === 6 ? `[${host}]` : host}:${options.port}`
     const asked = this.#ask(target)
     const failed = (error: Error) => connected(error, undefined as never)
+    const late = setTimeout(() => {
+      const { host: proxy } = this.#proxy
+      asked.destroy(new StalledError(`no tunnel by the proxy ${proxy} in ${this.#connectSeconds} s`))
+    }, this.#connectSeconds * 1000)
+    asked.once('close', () => clearTimeout(late))
     asked.once('error', failed)
     asked.once('connect', ({ statusCode }: IncomingMessage, socket: Socket) => {
+      clearTimeout(late)
       if (statusCode === 200) {
         const { path: _, ...tls } = options as ConnectionOptions
         connected(null, connect({ ...tls, ...(isIP(host) === 0 ? { servername: host } : {}), socket }))

@@ -79,6 +79,8 @@ class Upload {
   #inOneGo = true
   #takesPieces = true
   #failures = 0
+  /** As far as the registry has ever had it. */
+  #furthestBytes = 0
 
   constructor(session: Session, blob: BlobToSend) {
     this.#session = session
@@ -157,7 +159,11 @@ class Upload {
         throw invalidAnswer(
           `${this.#session.host} counts ${place.sentBytes} bytes of ${this.#what} when ${end} were sent`,
         )
-      this.#failures = 0
+      // Patience begins anew with what was never there before alone: else a last step that always fails goes on for ever.
+      if (place.sentBytes > this.#furthestBytes) {
+        this.#furthestBytes = place.sentBytes
+        this.#failures = 0
+      }
     }
     await this.#finish(place.url, place.sentBytes)
   }

@@ -124,7 +124,7 @@ export class RegistryContent implements ContentStore {
 
   async #add(blob: TransitBlob, digest: Digest, labels: Record<string, string>): Promise<void> {
     this.#labels.merge(digest, labels)
-    if (this.#held.has(digest)) return await blob.close()
+    if (this.#held.has(digest) || this.#uploads.has(digest)) return await blob.close()
     this.#held.set(digest, blob)
     // Documents wait: what they are is said by whoever names them, when the image gets its name.
     if (!(await looksLikeDocument(blob))) this.#send(digest, blob, this.#keeps)

@@ -16,6 +16,11 @@ export class RegistryUploads {
     this.#max = max
   }
 
+  /** Sent, or on its way. */
+  has(digest: Digest): boolean {
+    return this.#known.has(digest)
+  }
+
   /** @param sent runs when the registry has it */
   add(blob: BlobToSend, sent: () => Promise<void>): void {
     if (this.#known.has(blob.digest)) return

@@ -40,9 +40,7 @@ export class TransitBlob {
     }
     try {
       this.#file ??= await this.#outgrow()
-      for (let written = 0; written < bytes.length; )
-        written += (await this.#file.write(bytes, written, bytes.length - written, this.sizeBytes + written))
-          .bytesWritten
+      await writeWhole(this.#file, bytes, this.sizeBytes)
     } catch (cause) {
       throw new TransitError(this.#folder, cause)
     }
@@ -79,9 +77,13 @@ export class TransitBlob {
     const path = join(this.#folder, `hotlayer-${randomUUID()}`)
     const file = await open(path, 'wx+', 0o600)
     await unlink(path)
-    const held = Buffer.concat(this.#pieces)
-    if (held.length > 0) await file.write(held, 0, held.length, 0)
+    await writeWhole(file, Buffer.concat(this.#pieces), 0)
     this.#pieces = []
     return file
   }
+}
+
+async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
 }

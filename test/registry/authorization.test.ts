@@ -71,16 +71,18 @@ describe('a registry that asks who it is', () => {
   })
 
   it('is not told the password at a token server that is less safe than itself', async () => {
-    await withFake({}, { credentials: new Map([['', USER]]) }, async ({ registry, repository }) => {
-      registry.fault = (_, response) => {
-        response.writeHead(401, { 'www-authenticate': 'Bearer realm="ftp://elsewhere/"' }).end()
-        return true
-      }
-      await assert.rejects(repository.manifest('v1'), {
-        code: 'REGISTRY_ANSWER_INVALID',
-        message: /no password is sent/,
+    // This one is on our own loopback, and speaks http there alone.
+    for (const realm of ['ftp://elsewhere/', 'http://elsewhere.invalid/token'])
+      await withFake({}, { credentials: new Map([['', USER]]) }, async ({ registry, repository }) => {
+        registry.fault = (_, response) => {
+          response.writeHead(401, { 'www-authenticate': `Bearer realm="${realm}"` }).end()
+          return true
+        }
+        await assert.rejects(repository.manifest('v1'), {
+          code: 'REGISTRY_ANSWER_INVALID',
+          message: /no password is sent/,
+        })
       })
-    })
   })
 })
 
@@ -149,6 +151,13 @@ describe('a login', () => {
         message: /docker-credential-absent/,
       })
       await assert.rejects(of({ credsStore: '../x' }), { code: 'REGISTRY_CREDENTIALS' })
+      // What it has started goes on, and has its output open.
+      helper('late', 'sleep 2; echo {}')
+      const settings = { configFile: configFile({ credsStore: 'late' }), credentials: new Map() }
+      await assert.rejects(new CredentialSource(settings, 0.05).of(host, 'a', true), {
+        code: 'REGISTRY_CREDENTIALS',
+        message: /docker-credential-late.*did not answer in 0\.05 s/,
+      })
     } finally {
       process.env.PATH = before
     }

@@ -112,6 +112,29 @@ describe('a blob that is read from a registry', () => {
     })
   })
 
+  it('is refused where the registry gives other parts than it is asked for, or always ends too early', async () => {
+    await withFake({}, {}, async ({ registry, repository }) => {
+      const digest = registry.addBlob('team/app', BYTES)
+      const range = { offsetBytes: 5000, endBytes: 5100, sizeBytes: BYTES.length }
+      registry.fault = (_, response) => {
+        response.writeHead(206, { 'content-range': `bytes 0-99/${BYTES.length}` }).end(BYTES.subarray(0, 100))
+        return true
+      }
+      await assert.rejects(bytesOf(repository.blob(digest, { ...range, offsetBytes: 1 })), {
+        code: 'REGISTRY_ANSWER_INVALID',
+        message: /only in part: it gave bytes 0-99/,
+      })
+      registry.fault = (_, response) => {
+        response.writeHead(200).end('short')
+        return true
+      }
+      await assert.rejects(bytesOf(repository.blob(digest, WHOLE)), {
+        code: 'REGISTRY_FAILED',
+        message: /breaks off.*it ended after 5 bytes/,
+      })
+    })
+  })
+
   it('waits as long as a registry asks that is busy, and tells at once what would take too long', async () => {
     await withFake({}, {}, async ({ registry, repository }) => {
       const digest = registry.addBlob('team/app', BYTES)

@@ -30,6 +30,9 @@ describe('the hosts of a registry', () => {
     for (const host of ['localhost:5000', '127.0.0.9:5000', '[::1]:5000'])
       assert.deepEqual(bases(host), [`http://${host}/v2`])
     assert.deepEqual(bases('localhost:443'), ['https://localhost/v2'])
+    const plain = { ...settings(), plainHttp: true }
+    assert.equal(endpointsOf('registry.example', plain)[0]?.base.protocol, 'http:')
+    assert.equal(endpointsOf('docker.io', plain)[0]?.base.protocol, 'https:')
     const https = { ...settings(), plainHttp: false }
     assert.equal(endpointsOf('localhost:5000', https)[0]?.base.protocol, 'https:')
     const trusting = { ...settings(), tls: { caFile: 'ca.pem', certFile: null, keyFile: null } }
@@ -105,6 +108,26 @@ describe('the hosts of a registry', () => {
     } finally {
       await access.close()
       await mirror.stop()
+      await own.stop()
+    }
+  })
+})
+
+describe('a registry whose mirror may be written to', () => {
+  it('gets nothing of what is written: all goes to the one, or fails there', async () => {
+    const own = await FakeRegistry.start()
+    const access = new RegistryAccess(settings())
+    try {
+      hosts(own.host.replace(/:(\d+)$/, '_$1_'), '[host."http://127.0.0.1:1"]\n')
+      const repository = access.repository(own.host, 'team/app', 'write')
+      const blob = own.addBlob('team/app', Buffer.from('read from here'))
+      assert.equal(await repository.blobBytes(blob), 14)
+      await assert.rejects(repository.hasForWriting(blob), {
+        code: 'REGISTRY_UNREACHABLE',
+        message: /^127\.0\.0\.1:1 /,
+      })
+    } finally {
+      await access.close()
       await own.stop()
     }
   })

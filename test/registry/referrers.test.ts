@@ -41,3 +41,30 @@ for (const referrers of [true, false])
       })
     })
   })
+
+describe('a registry that tells referrers in pages', () => {
+  it('is asked for all of them, and where that has no end, not for ever', async () => {
+    await withFake({ referrers: true }, {}, async ({ registry, repository }) => {
+      const pageOf = (number: number) => ({
+        schemaVersion: 2,
+        manifests: [{ ...SUBJECT, digest: digestOf(String(number)), artifactType: TYPE }],
+      })
+      let pages = 3
+      registry.fault = ({ url = '' }, response) => {
+        const number = Number(new URL(url, 'http://fake').searchParams.get('page') ?? 1)
+        const path = `/v2/team/app/referrers/${SUBJECT.digest}?page=${number + 1}`
+        const link = number < pages ? { link: `<${path}>; rel="next"` } : {}
+        response.writeHead(200, { 'content-type': MEDIA_TYPE.ociIndex, ...link })
+        response.end(JSON.stringify(pageOf(number)))
+        return true
+      }
+      const found = await findArtifacts(repository, SUBJECT.digest, TYPE)
+      assert.deepEqual(
+        found.map(({ digest }) => digest),
+        ['1', '2', '3'].map((text) => digestOf(text)),
+      )
+      pages = Number.POSITIVE_INFINITY
+      assert.equal((await findArtifacts(repository, SUBJECT.digest, TYPE)).length, 100)
+    })
+  })
+})

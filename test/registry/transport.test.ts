@@ -122,6 +122,33 @@ describe('a registry behind a proxy', () => {
   })
 })
 
+describe('a proxy that takes connections and says nothing', () => {
+  const environment = { ...process.env }
+  after(() => {
+    process.env = environment
+  })
+
+  it('is not waited for', async () => {
+    const proxy = createServer().on('connect', (_, socket) => socket.on('error', () => {}))
+    proxy.listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    const limits = { ...testSettings(tmpdir()).limits, connectSeconds: 0.05, tries: 1 }
+    const access = new RegistryAccess(testSettings(tmpdir(), { limits }))
+    const HTTPS_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    process.env = { ...environment, HTTPS_PROXY, https_proxy: '', NO_PROXY: '', no_proxy: '' }
+    try {
+      await assert.rejects(access.repository('registry.test', 'team/app', 'read').manifest('v1'), {
+        code: 'REGISTRY_STALLED',
+        message: /registry\.test has been silent.*no tunnel by the proxy 127/,
+      })
+    } finally {
+      await access.close()
+      proxy.closeAllConnections()
+      proxy.close()
+    }
+  })
+})
+
 describe('a transfer', () => {
   it('that we read slowly is not taken for one that has stalled', async () => {
     const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 0.1, tries: 1 }

@@ -95,6 +95,19 @@ describe('a blob that is sent to a registry', () => {
     })
   })
 
+  it('is given up where all but the last step succeeds, however often', async () => {
+    await withFake({}, {}, async ({ registry, repository }) => {
+      registry.fault = ({ method, url = '', headers }, response) => {
+        const end = /-(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
+        if (method === 'PUT') fail(response, 504, 'TIMEOUT', 'the proxy waits no longer')
+        else if (method === 'PATCH') response.writeHead(202, { location: url, range: `0-${end}` }).end()
+        else if (method === 'GET') response.writeHead(204, { location: url, range: `0-${MIB}` }).end()
+        return method === 'PUT' || method === 'PATCH' || method === 'GET'
+      }
+      await assert.rejects(repository.upload(BLOB), { code: 'REGISTRY_FAILED', message: /waits no longer/ })
+    })
+  })
+
   it('is mounted from another repository where the registry does that, and says so where not', async () => {
     for (const mounts of [true, false])
       await withFake({ mounts }, {}, async ({ registry, repository }) => {
