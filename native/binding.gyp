@@ -17,6 +17,7 @@
         'src/fanotify.cc',
         'src/fanotify_reader.cc',
         'src/compression.cc',
+        'src/file_lock.cc',
         'src/network.cc',
         'src/overlay.cc',
         'src/unpack.cc',

@@ -22,7 +22,7 @@ interface UnpackBinding {
     mtime: bigint,
     xattrs: readonly (readonly [string, Buffer])[],
   ): void
-  folderFacts(root: number, path: Buffer): FolderFacts | undefined
+  folderFacts(root: number, path: Buffer): FolderFacts | null | undefined
 }
 
 export interface FolderFacts {
@@ -88,8 +88,8 @@ export class FolderTree {
     this.#call(path, (native) => native.setAttributes(this.#root, path, uid, gid, mode, mtime, xattrs))
   }
 
-  /** Of a folder that no link leads to; undefined where there is none. */
-  folderFacts(path: Buffer): FolderFacts | undefined {
+  /** Of a folder that no link leads to; undefined where nothing is, null where something else is, or on the way there. */
+  folderFacts(path: Buffer): FolderFacts | null | undefined {
     return this.#call(path, (native) => native.folderFacts(this.#root, path))
   }
 

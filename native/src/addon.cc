@@ -4,6 +4,7 @@
 void InitMounts(Napi::Env env, Napi::Object exports);
 void InitFanotify(Napi::Env env, Napi::Object exports);
 void InitCompression(Napi::Env env, Napi::Object exports);
+void InitFileLock(Napi::Env env, Napi::Object exports);
 void InitNetwork(Napi::Env env, Napi::Object exports);
 void InitOverlay(Napi::Env env, Napi::Object exports);
 void InitUnpack(Napi::Env env, Napi::Object exports);
@@ -14,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMounts(env, exports);
   InitFanotify(env, exports);
   InitCompression(env, exports);
+  InitFileLock(env, exports);
   InitNetwork(env, exports);
   InitOverlay(env, exports);
   InitUnpack(env, exports);

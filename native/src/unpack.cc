@@ -121,8 +121,9 @@ void SetXattrs(Napi::Env env, const Place& place, const Napi::Array& pairs) {
     const Napi::Array pair = pairs.Get(index).As<Napi::Array>();
     const std::string name = pair.Get(0u).As<Napi::String>().Utf8Value();
     const auto value = pair.Get(1u).As<Napi::Buffer<char>>();
-    if (lsetxattr(path.c_str(), name.c_str(), value.Data(), value.Length(), 0) != 0)
-      throw ErrnoError(env, "lsetxattr", errno);
+    if (lsetxattr(path.c_str(), name.c_str(), value.Data(), value.Length(), 0) == 0) continue;
+    // What a file system has no place for is left out, as containerd does, but for what overlayfs is told.
+    if (errno != EOPNOTSUPP || name.rfind("trusted.overlay.", 0) == 0) throw ErrnoError(env, "lsetxattr", errno);
   }
 }
 
@@ -149,12 +150,14 @@ void SetAttributes(const Napi::CallbackInfo& info) {
   if (utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW) != 0) throw ErrnoError(env, "utimensat", errno);
 }
 
-// folderFacts(root, path) -> undefined | {uid, gid, mode, mtime}: of a folder that is one without any link.
+// folderFacts(root, path) -> {uid, gid, mode, mtime}: of a folder that is one without any link; undefined where there is
+// nothing, null where there is something else, or on the way to it.
 Napi::Value FolderFacts(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const UniqueFd found = OpenIn(Int(info, 0), Bytes(info, 1), O_PATH | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  const UniqueFd found = OpenIn(Int(info, 0), Bytes(info, 1), O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!found.valid() && errno == ENOENT) return env.Undefined();
   struct stat status;
-  if (!found.valid() || fstat(found.get(), &status) != 0) return env.Undefined();
+  if (!found.valid() || fstat(found.get(), &status) != 0 || !S_ISDIR(status.st_mode)) return env.Null();
   Napi::Object facts = Napi::Object::New(env);
   facts.Set("uid", Napi::Number::New(env, status.st_uid));
   facts.Set("gid", Napi::Number::New(env, status.st_gid));

@@ -45,7 +45,7 @@ export const cleanCommand: Command = {
     if (limits !== null && folders.length > 0)
       throw contradiction('--cache is about unpacked layers, <place> about images: leave one of them out')
     const report = await (limits !== null
-      ? cleanLayers(argv, limits, context)
+      ? cleanLayers(cacheFolder(argv), limits, context)
       : folders.length > 0
         ? cleanFolders(folders)
         : cleanRuns(argv, context))
@@ -113,11 +113,10 @@ function cacheLimits(argv: Arguments): CacheLimits | null {
 
 /** @param limits null: only what killed runs left there */
 async function cleanLayers(
-  argv: Arguments,
+  folder: string,
   limits: CacheLimits | null,
   { console, signal }: CommandContext,
 ): Promise<CleanReport> {
-  const folder = cacheFolder(argv)
   const [{ LayerCache }, { cleanCache }, { runFoldersRoot }] = await Promise.all([
     import('../unpack/layer-cache.ts'),
     import('../unpack/clean-cache.ts'),
@@ -160,9 +159,11 @@ async function cleanRuns(argv: Arguments, context: CommandContext): Promise<Clea
   requirePrivilege(
     'what a run has mounted is unmounted with CAP_SYS_ADMIN alone: run as root (sudo), or name oci:DIR or oci-archive:FILE',
   )
-  const { cleanOwnRuns, hasRunsFor } = await import('../workload/clean.ts')
+  const { cachesOfRuns, cleanOwnRuns, hasRunsFor } = await import('../workload/clean.ts')
+  // The runs' own words go with them.
+  const caches = [...new Set([cacheFolder(argv), ...cachesOfRuns()])]
   const own = await cleanOwnRuns(context.console)
-  const layers = await cleanLayers(argv, null, context)
+  const layers = joined(await Promise.all(caches.map((folder) => cleanLayers(folder, null, context))))
   const { address, namespace } = containerdOptions(argv)
   const isAskedFor = single(argv, 'address') !== undefined || process.env.CONTAINERD_ADDRESS !== undefined
   if (!isAskedFor && !existsSync(address) && !hasRunsFor({ address, namespace })) {

@@ -1,8 +1,10 @@
-/** A claim on something that only one process may do at a time: a file that names the process. */
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/**
+ * A claim on something that only one process may do at a time: a file that is locked for as long as its process lives, in
+ * whatever container that is.
+ */
+import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { systemCodeOf } from '../../shared/errors.ts'
-import { formatIdentity, ownIdentity, parseIdentity, stateOf } from '../store/process-identity.ts'
+import { tryLock } from '../../native/file-lock.ts'
 
 const POLL_MS = 20
 
@@ -11,38 +13,33 @@ const POLL_MS = 20
  * @returns gives it back @throws the signal's reason
  */
 export async function claim(path: string, signal: AbortSignal): Promise<() => void> {
-  const own = `${path}.${process.pid}`
-  writeFileSync(own, formatIdentity(ownIdentity()), { mode: 0o600 })
+  for (;;) {
+    signal.throwIfAborted()
+    const release = tryClaim(path)
+    if (release !== null) return release
+    await delay(POLL_MS)
+  }
+}
+
+/** @returns gives it back; null where somebody has it */
+export function tryClaim(path: string): (() => void) | null {
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  let isOurs = false
   try {
-    for (;;) {
-      signal.throwIfAborted()
-      if (take(own, path)) return () => rmSync(path, { force: true })
-      if (!isHeld(path)) rmSync(path, { force: true })
-      else await delay(POLL_MS)
-    }
+    isOurs = tryLock(file) && isStillAt(path, file)
   } finally {
-    rmSync(own, { force: true })
+    if (!isOurs) closeSync(file)
+  }
+  if (!isOurs) return null
+  return () => {
+    rmSync(path, { force: true })
+    closeSync(file)
   }
 }
 
-/** Whole or not at all: a link appears with what it says. */
-function take(own: string, path: string): boolean {
-  try {
-    linkSync(own, path)
-    return true
-  } catch (error) {
-    if (systemCodeOf(error) === 'EEXIST') return false
-    throw error
-  }
-}
-
-/** By a process that lives, or cannot be seen from here. */
-function isHeld(path: string): boolean {
-  try {
-    const identity = parseIdentity(readFileSync(path, 'utf8'))
-    return identity !== null && stateOf(identity) !== 'dead'
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false
-    throw error
-  }
+/** Whoever had the claim before has removed its file: that one is nobody's. */
+function isStillAt(path: string, file: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  const own = fstatSync(file)
+  return found !== undefined && found.ino === own.ino && found.dev === own.dev
 }

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
 import { formatIdentity, ownIdentity, parseIdentity, stateOf } from '../store/process-identity.ts'
+import { tryClaim } from './claim.ts'
 import {
   LAYER_FILE,
   LAYERS_FOLDER,
@@ -127,11 +128,12 @@ function removeDead(path: string, report: CacheReport): void {
 }
 
 function removeDeadClaims(folder: string, report: CacheReport): void {
-  for (const name of readdirSync(folder).filter((each) =>
-    /^(?:claim|[0-9a-f]+\.claim)(?:\.\d+)?$/.test(each),
-  ))
-    if (ownerState(join(folder, name)) === 'dead')
-      attempt(`claim ${name}`, report, () => removeFolder(join(folder, name)))
+  for (const name of readdirSync(folder).filter((each) => /^(?:claim|[0-9a-f]+\.claim)$/.test(each)))
+    attempt(`claim ${name}`, report, () => {
+      const release = tryClaim(join(folder, name))
+      release?.()
+      return release !== null
+    })
 }
 
 function ownerState(file: string): 'alive' | 'dead' | 'unknown' {

@@ -135,7 +135,8 @@ export class LayerCache {
     lowers: readonly string[],
     signal: AbortSignal,
   ): Promise<{ key: Digest; isNew: boolean }> {
-    const release = await claim(join(this.folder, LAYERS_FOLDER, `${hexOf(layer.chainId)}.claim`), signal)
+    // On whatever base: under its diff ID there is one for all.
+    const release = await claim(join(this.folder, LAYERS_FOLDER, `${hexOf(layer.diffId)}.claim`), signal)
     try {
       const there = keysOf(layer).find((key) => this.find(key) !== null)
       if (there !== undefined) return { key: there, isNew: false }
@@ -184,7 +185,7 @@ export class LayerCache {
 
   #publish(temporary: string, key: Digest): void {
     const destination = join(this.folder, LAYERS_FOLDER, hexOf(key))
-    // What is there was found unfit, or is the same: a run that uses it keeps what it has mounted.
+    // What is there was found unfit by whoever has the claim: no run that lives uses it.
     if (existsSync(destination)) {
       const old = this.#newFolder()
       renameSync(destination, join(old, FILES_FOLDER))
@@ -216,14 +217,14 @@ function bootId(): string {
   return ownIdentity().bootId
 }
 
-/** The topmost layer below that has the folder says what it is like. */
+/** The topmost layer below that has something there says what it is like: nothing, where that is no folder (any more). */
 function looksBelow(lowers: readonly string[]): (path: PathKey) => FolderFacts | undefined {
   return (path) => {
     for (const lower of lowers) {
       const tree = new FolderTree(lower)
       try {
         const facts = tree.folderFacts(Buffer.from(path, 'latin1'))
-        if (facts !== undefined) return facts
+        if (facts !== undefined) return facts ?? undefined
       } finally {
         tree.close()
       }

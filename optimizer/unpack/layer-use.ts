@@ -1,5 +1,5 @@
 /** What one run has in the cache: a claim on the layers that it uses, and the writable layer on top of them. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FolderTree } from '../../native/folder-tree.ts'
 import type { Digest } from '../image/digest.ts'
@@ -34,7 +34,7 @@ export class LayerUse {
 
   /**
    * @param layers the lowest first
-   * @returns folders of all layers, the topmost first, and how many were not there before
+   * @returns folders of all layers, the topmost first, each once, and how many were not there before
    * @throws {PreconditionError} LAYER_UNPACK_FAILED, CACHE_FULL; what opening a layer throws
    */
   async lowers(
@@ -62,7 +62,8 @@ export class LayerUse {
       if (isNew) unpacked++
       lowers.unshift(this.#files(key))
     }
-    if (lowers.length > 0) return { lowers, unpacked }
+    // Overlayfs refuses a folder that comes twice. What a layer says is said by its topmost place alone.
+    if (lowers.length > 0) return { lowers: [...new Set(lowers)], unpacked }
     const empty = join(this.folder, EMPTY_FOLDER)
     mkdirSync(empty, { mode: 0o755 })
     return { lowers: [empty], unpacked }
@@ -72,13 +73,14 @@ export class LayerUse {
   makeUpper(lowers: readonly string[]): { upper: string; work: string } {
     const upper = join(this.folder, UPPER_FOLDER)
     const work = join(this.folder, WORK_FOLDER)
-    mkdirSync(upper, { mode: 0o755 })
+    mkdirSync(upper)
+    // Whatever the umask says: the workload need not be root.
+    chmodSync(upper, 0o755)
     mkdirSync(work, { mode: 0o700 })
     const source = lowers.find((lower) => readFacts(join(lower, '..'))?.namesRoot === true)
     if (source !== undefined) {
       const facts = withTree(source, (tree) => tree.folderFacts(Buffer.alloc(0)))
-      if (facts !== undefined)
-        withTree(upper, (tree) => tree.setAttributes(Buffer.alloc(0), { ...facts, xattrs: [] }))
+      if (facts) withTree(upper, (tree) => tree.setAttributes(Buffer.alloc(0), { ...facts, xattrs: [] }))
     }
     return { upper, work }
   }

@@ -10,7 +10,7 @@ import { endTask } from './containerd/teardown.ts'
 import { mountPointsBelow } from './mount-points.ts'
 import { unmountBelow } from './rootfs.ts'
 import { RUN_FILE, RUN_LABEL, type RunFile, removeRunFolder, runFoldersRoot } from './run.ts'
-import { type Attempt, removeRuncContainer, removeRuncFolder } from './runc/clean.ts'
+import { type Attempt, cacheOf, removeRuncContainer, removeRuncFolder } from './runc/clean.ts'
 import { discardOutput } from './task-output.ts'
 
 export interface CleanReport {
@@ -52,6 +52,11 @@ export async function cleanOwnRuns(log: Log): Promise<CleanReport> {
 /** Whether the folder of a run is there that works, or worked, with this containerd. */
 export function hasRunsFor(place: { address: string; namespace: string }): boolean {
   return runFolders().some(({ file }) => isOf(file, place))
+}
+
+/** Where runs that are there, living or not, keep unpacked layers: as `--cache-dir` names it. */
+export function cachesOfRuns(): string[] {
+  return runFolders().flatMap(({ folder }) => cacheOf(folder) ?? [])
 }
 
 async function removeDead(

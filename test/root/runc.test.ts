@@ -4,8 +4,10 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -196,10 +198,29 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     await end
     while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 5))
     assert.notDeepEqual(await leftovers(), [])
-    const { code, stdout, stderr } = await bench.run(['clean', '--json', '--cache-dir', cache()])
+    // As if it had been killed while it unpacked.
+    const [run = ''] = readdirSync(join(cache(), 'unpacked', 'runs'))
+    mkdirSync(join(cache(), 'unpacked', 'new-killed'))
+    copyFileSync(
+      join(cache(), 'unpacked', 'runs', run, 'process'),
+      join(cache(), 'unpacked', 'new-killed', 'process'),
+    )
+    // Which cache it had is known from the run.
+    const { code, stdout, stderr } = await bench.run([
+      'clean',
+      '--json',
+      '--cache-dir',
+      join(folder, 'other'),
+    ])
     assert.equal(code, 0, stderr)
     const removed = JSON.parse(stdout).runs.flatMap((run: { removed: string[] }) => run.removed)
-    for (const what of [/^container /, /^mount /, /^folder .*unpacked\/runs/, /^folder \/run\/hotlayer/])
+    for (const what of [
+      /^container /,
+      /^mount /,
+      /^folder .*unpacked\/runs/,
+      /^folder .*new-killed/,
+      /^folder \/run\/hotlayer/,
+    ])
       assert.ok(
         removed.some((noun: string) => what.test(noun)),
         `${what} in ${removed}`,

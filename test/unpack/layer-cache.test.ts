@@ -3,11 +3,15 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -24,6 +28,7 @@ import { dir, file, tarOf } from '../helpers/tar-language.ts'
 import { openTar } from '../helpers/tar-layer.ts'
 
 const CLAIM = new URL('../../optimizer/unpack/claim.js', import.meta.url)
+const IDENTITY = new URL('../../optimizer/store/process-identity.js', import.meta.url)
 const NEVER = new AbortController().signal
 const OWN = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 
@@ -40,8 +45,13 @@ describe('the cache of unpacked layers', () => {
   const layerTar = (name: string, sizeBytes: number, namesFolder = true) =>
     tarOf([...(namesFolder ? [dir(`${name}/`, OWN)] : []), file(`${name}/file`, 'x'.repeat(sizeBytes), OWN)])
 
-  /** Opens none twice: the test fails where a layer is opened that is not given. */
-  async function use(id: string, tars: readonly Buffer[], opened: number[] = []): Promise<LayerUse> {
+  const use = async (...args: Parameters<typeof useOf>) => (await useOf(...args)).use
+  /** @param opened gets the positions of layers that are opened */
+  async function useOf(
+    id: string,
+    tars: readonly Buffer[],
+    opened: number[] = [],
+  ): Promise<{ use: LayerUse; lowers: string[] }> {
     const layers = tars.map((tar, index) => ({
       diffId: digestOf(tar),
       chainId: digestOf(
@@ -52,7 +62,7 @@ describe('the cache of unpacked layers', () => {
       ),
     }))
     const made = cache.newUse(id)
-    await made.lowers(
+    const { lowers } = await made.lowers(
       layers,
       async (index, body) => {
         opened.push(index)
@@ -65,7 +75,7 @@ describe('the cache of unpacked layers', () => {
       },
       NEVER,
     )
-    return made
+    return { use: made, lowers }
   }
   const there = () => readdirSync(join(cache.folder, 'layers')).sort()
   const clean = (limits: CacheLimits | null) => cleanCache(cache, limits, () => false, NEVER)
@@ -87,6 +97,52 @@ describe('the cache of unpacked layers', () => {
     const opened: number[] = []
     ;(await use('again', [base, top], opened)).end()
     assert.deepEqual(opened, [])
+  })
+
+  it('unpacks a layer once where two runs want it at the same time, on different bases', async () => {
+    const [one, other, shared] = [layerTar('a', 1), layerTar('b', 2), layerTar('c', 3)]
+    const opened: number[] = []
+    await Promise.all([use('first', [one, shared], opened), use('second', [other, shared], opened)])
+    assert.deepEqual(opened.sort(), [0, 0, 1])
+    assert.deepEqual(there(), hexes(one, other, shared))
+  })
+
+  it('names the folder of a layer that an image has twice in its topmost place alone', async () => {
+    const [one, twice] = [layerTar('a', 1), layerTar('b', 2)]
+    const { lowers } = await useOf('run', [twice, one, twice])
+    const folderOf = (tar: Buffer) => join(cache.folder, 'layers', hexOf(digestOf(tar)), 'fs')
+    assert.deepEqual(lowers, [folderOf(twice), folderOf(one)])
+  })
+
+  it('gives a root that every user may look into, whatever the umask says', async () => {
+    const before = process.umask(0o077)
+    try {
+      const { use, lowers } = await useOf('run', [layerTar('a', 1)])
+      assert.equal(statSync(use.makeUpper(lowers).upper).mode & 0o777, 0o755)
+    } finally {
+      process.umask(before)
+    }
+  })
+
+  it('leaves out extended attributes that the file system has no place for', async () => {
+    const tar = tarOf([file('a', 'x', { ...OWN, format: 'pax', xattrs: { 'nowhere.name': 'x' } })])
+    await use('run', [tar])
+    assert.deepEqual(there(), hexes(tar))
+  })
+
+  it('ends the use of folders that are deeper than any path can tell', async () => {
+    const { use, lowers } = await useOf('run', [layerTar('a', 1)])
+    let descriptor = openSync(use.makeUpper(lowers).upper, 'r')
+    for (let depth = 0; depth < 30; depth++) {
+      const path = `/proc/self/fd/${descriptor}/${'d'.repeat(200)}`
+      mkdirSync(path)
+      const inner = openSync(path, 'r')
+      closeSync(descriptor)
+      descriptor = inner
+    }
+    closeSync(descriptor)
+    use.end()
+    assert.deepEqual(readdirSync(join(cache.folder, 'runs')), [])
   })
 
   it('unpacks anew what an earlier boot has unpacked', async () => {
@@ -153,8 +209,8 @@ describe('the cache of unpacked layers', () => {
       '-e',
       `const { claim } = await import('${CLAIM}')
        await claim('${join(cache.folder, 'claim')}', new AbortController().signal)
-       const { readFileSync } = await import('node:fs')
-       process.stdout.write(readFileSync('${join(cache.folder, 'claim')}'))
+       const { formatIdentity, ownIdentity } = await import('${IDENTITY}')
+       process.stdout.write(formatIdentity(ownIdentity()))
        process.on('exit', () => process.kill(process.pid, 'SIGKILL'))`,
     ])
     writeFileSync(join(cache.folder, 'runs', 'dead', 'process'), stdout)
@@ -178,7 +234,8 @@ describe('the cache of unpacked layers', () => {
     release()
     await second
     assert.deepEqual(order, ['first', 'second'])
-    writeFileSync(path, '1,1,another-boot,pid:[1]')
+    // Its file alone claims nothing.
+    writeFileSync(path, '')
     ;(await claim(path, NEVER))()
     assert.equal(existsSync(path), false)
   })

@@ -1,5 +1,6 @@
 /** What a killed run without containerd has left. */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { removeFolder } from '../../unpack/remove-folder.ts'
 import { removeWorkloadCgroup } from '../workload-cgroup.ts'
 import { removeContainer } from './container.ts'
@@ -16,6 +17,12 @@ export async function removeRuncContainer(folder: string, id: string, attempt: A
   if (existsSync(notes.program))
     await attempt(`container ${id}`, () => removeContainer(new Runtime(notes.program, folder), id))
   await attempt(`control group ${id}`, () => removeWorkloadCgroup(id))
+}
+
+/** What `--cache-dir` was for the run; null where it has unpacked nothing. */
+export function cacheOf(folder: string): string | null {
+  const { useFolder }: Partial<RuncNotes> = runcNotes(folder) ?? {}
+  return useFolder === undefined ? null : join(useFolder, '../../..')
 }
 
 /** After that. */
