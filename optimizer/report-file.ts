@@ -71,11 +71,17 @@ function runOf(analysis: ImageAnalysis | undefined, given: GivenRecord | undefin
   return given === undefined ? null : { file: given.file, header: given.record.header }
 }
 
-/** Of a record without an image. */
+/** Of a record without an image. @throws {PreconditionError} RECORD_WITHOUT_TIMES */
 function filesOfGiven(given: GivenRecord | undefined): ReadFile[] {
-  const { header = null, entries = [] } = given?.record ?? {}
+  if (given === undefined) return []
+  const { header, entries } = given.record
+  if (header === null)
+    throw new PreconditionError(
+      'RECORD_WITHOUT_TIMES',
+      `${given.file} tells neither sizes nor times: it has no header; name its image beside it, or record again with optimizer record`,
+    )
   const known = entries.flatMap(({ entry }) => (entry === null ? [] : entry))
-  return header === null ? [] : readFilesOfRecord({ header, entries: known } satisfies AccessRecord)
+  return readFilesOfRecord({ header, entries: known } satisfies AccessRecord)
 }
 
 function write(path: string, page: string): void {

@@ -144,6 +144,17 @@ export interface AccessRecord {
 /** A record file does not hold what it should. Codes: RECORD_MALFORMED, RECORD_VERSION_UNSUPPORTED. */
 export class RecordError extends CodedError {}
 
+/** When each of several workloads began, in microseconds since the first one's start: they have come one after the other. */
+export function workloadBegins({ workloads = [] }: Pick<RecordHeader, 'workloads'>): Map<string, number> {
+  const begins = new Map<string, number>()
+  let begin = 0
+  for (const { name, durationSeconds } of workloads) {
+    begins.set(name, begin)
+    begin += Math.round(durationSeconds * 1e6)
+  }
+  return begins
+}
+
 /** The record as the text of a file; ends with a newline. */
 export function formatRecord(record: AccessRecord): string {
   return [

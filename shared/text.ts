@@ -20,3 +20,14 @@ export function printable(text: string): string {
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 }
+
+const SHORT: Record<string, string> = { '\n': '\\n', '\t': '\\t' }
+
+/** A name within a line: it makes no further lines either, and does not turn the direction of what follows. */
+export function printableName(text: string): string {
+  return printable(text).replace(
+    /[\t\n\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    (character) =>
+      SHORT[character] ?? `\\u{${(character.codePointAt(0) as number).toString(16).padStart(4, '0')}}`,
+  )
+}

@@ -1,5 +1,6 @@
 /** Options of commands that look at images with records of their workloads, and write none. */
 import type { Argv } from 'yargs'
+import { UsageError } from '../../shared/errors.ts'
 import type { AnalysisRequest } from '../analyse-image.ts'
 import type { Arguments } from './command.ts'
 import {
@@ -24,6 +25,11 @@ export function addAnalysisOptions(yargs: Argv): Argv {
 /** @throws {UsageError} @throws {RecordError} */
 export function analysisOptions(argv: Arguments): Omit<AnalysisRequest, 'location'> {
   const { records, recordAnyLayer } = givenSources(argv)
+  if (records.length > 1)
+    throw new UsageError(
+      'ARGUMENT_INVALID',
+      `${records.length} records are given, one run is looked at: make one of them first with optimizer records merge`,
+    )
   // What a conversion does by itself.
   const conversion = conversionOptions({})
   const { space } = spaceOptions(

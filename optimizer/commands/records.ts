@@ -137,14 +137,15 @@ async function merge(
   const quorum = quorumOf(single(argv, 'quorum') ?? '1', files.length)
   const weights = weightsOf(single(argv, 'weights'), files.length)
   const recordOut = recordOutOf(argv)
-  const [{ mergeRuns }, { readRecordFile, writeResultRecord }] = await Promise.all([
+  const [{ mergeRuns }, { fileOf }, { readRecordFile, writeResultRecord }] = await Promise.all([
     import('../record/merge-runs.ts'),
+    import('../record/merge-workloads.ts'),
     import('../record-files.ts'),
   ])
   const runs = files.map((file, index) => ({ ...readRecordFile(file), weight: weights[index] as number }))
   const record = mergeRuns(runs, quorum)
-  const named = new Set(runs.flatMap((run) => run.record.entries.map(({ path }) => path.toString('latin1'))))
-  const kept = new Set(record.entries.map(({ path }) => path.toString('latin1')))
+  const named = new Set(runs.flatMap((run) => run.record.entries.map(fileOf)))
+  const kept = new Set(record.entries.map(fileOf))
   console.info(`${kept.size} of ${named.size} files, of ${runs.length} records`)
   const { complete, incompleteReasons, sources = [] } = record.header
   if (!complete) console.warn(`the record is incomplete: ${incompleteReasons.join('; ')}`)

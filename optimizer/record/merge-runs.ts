@@ -1,6 +1,13 @@
 /** Records of several runs of one image (again, of replicas, of other workloads) to one. */
 import { PreconditionError } from '../../shared/errors.ts'
-import type { AccessRecord, RecordEntry, RecordHeader, RecordSource } from '../../shared/record.ts'
+import {
+  type AccessRecord,
+  type RecordEntry,
+  type RecordedWorkload,
+  type RecordHeader,
+  type RecordSource,
+  workloadBegins,
+} from '../../shared/record.ts'
 import { allKinds, fileOf, sumOfCounters } from './merge-workloads.ts'
 
 export interface MergedRun {
@@ -69,14 +76,8 @@ interface Access {
   weight: number
 }
 
-/** Workloads of one record have come one after the other. */
 function accessesOf({ record, weight }: MergedRun): Access[] {
-  const begins = new Map<string, number>()
-  let begin = 0
-  for (const { name, durationSeconds } of record.header.workloads ?? []) {
-    begins.set(name, begin)
-    begin += Math.round(durationSeconds * 1e6)
-  }
+  const begins = workloadBegins(record.header)
   return record.entries.map((entry, position) => ({
     entry,
     file: fileOf(entry),
@@ -121,9 +122,9 @@ function mergedAccess(group: readonly Access[]): Access {
 function mergedHeader(runs: readonly MergedRun[]): RecordHeader {
   const [first] = runs as [MergedRun]
   const headers = runs.map(({ record }) => record.header)
-  const workloads = new Map(
-    headers.flatMap((header) => (header.workloads ?? []).map((workload) => [workload.name, workload])),
-  )
+  const workloads = new Map<string, RecordedWorkload>()
+  for (const workload of headers.flatMap((header) => header.workloads ?? []))
+    if (!workloads.has(workload.name)) workloads.set(workload.name, workload)
   return {
     ...first.record.header,
     reads: headers.every(({ reads }) => reads),

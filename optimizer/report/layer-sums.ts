@@ -22,18 +22,24 @@ export interface LayerSums {
 export function layerSums(analysis: ImageAnalysis): LayerSums[] {
   const hasRecord = analysis.records.length > 0
   return analysis.layers.map((layer) => {
-    const { index, sums, tocBytes } = layer
+    const { index, sums } = layer
+    const tocBytes = tocInBlob(layer)
     const read = layer.files.filter(({ access, hot }) => (hasRecord ? access !== null : hot))
     const own = read.reduce((sum, file) => sum + storedBytes(file, layer), 0)
-    const readBytes = Math.min(own, sums.sizeBytes - (tocBytes ?? 0))
+    const readBytes = Math.min(own, sums.sizeBytes - tocBytes)
     const fetched = Math.max(readBytes, fetchedBytes(layer, analysis, readBytes))
-    const alongBytes = Math.min(fetched - readBytes, sums.sizeBytes - (tocBytes ?? 0) - readBytes)
+    const alongBytes = Math.min(fetched - readBytes, sums.sizeBytes - tocBytes - readBytes)
     return {
-      ...{ index, sizeBytes: sums.sizeBytes, readBytes, alongBytes, tocBytes: tocBytes ?? 0 },
-      coldBytes: sums.sizeBytes - readBytes - alongBytes - (tocBytes ?? 0),
+      ...{ index, sizeBytes: sums.sizeBytes, readBytes, alongBytes, tocBytes },
+      coldBytes: sums.sizeBytes - readBytes - alongBytes - tocBytes,
       ...{ files: sums.files, readFiles: sums.readFiles, firstFiles: sums.hotFiles },
     }
   })
+}
+
+/** A table in another image is none of the blob's bytes: but for the footer. */
+function tocInBlob({ sums, contentEndBytes }: LayerAnalysis): number {
+  return contentEndBytes === null ? 0 : sums.sizeBytes - contentEndBytes
 }
 
 /** What comes before the landmark, and the pieces that hold what was read and does not. */

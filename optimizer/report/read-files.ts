@@ -1,5 +1,10 @@
 /** What was read, in order of first access: of an analysed image, or of a record alone. */
-import type { AccessRecord, RecordedKind, RecordHeader } from '../../shared/record.ts'
+import {
+  type AccessRecord,
+  type RecordedKind,
+  type RecordHeader,
+  workloadBegins,
+} from '../../shared/record.ts'
 import type { ImageAnalysis } from '../plan/analysis.ts'
 
 export interface ReadFile {
@@ -12,7 +17,7 @@ export interface ReadFile {
   storedBytes: number | null
   /** Before the landmark, or planned to be; null where no image is looked at. */
   hot: boolean | null
-  /** Since the workload's start; null where the record has no times. */
+  /** Since the start of the record's first workload; null where that is not known: the original's form, a file copied up. */
   atSeconds: number | null
   phase: 'create' | 'run' | null
   kinds: readonly RecordedKind[]
@@ -27,7 +32,8 @@ export interface RecordedRun {
   header: RecordHeader | null
 }
 
-export function readFilesOf({ layers }: ImageAnalysis): ReadFile[] {
+export function readFilesOf({ layers, records }: ImageAnalysis): ReadFile[] {
+  const secondsOf = records.map(({ header }) => timesOf(header))
   return layers
     .flatMap(({ files, index }) =>
       files.flatMap((file) => (file.access === null ? [] : { file, access: file.access, layer: index })),
@@ -39,7 +45,7 @@ export function readFilesOf({ layers }: ImageAnalysis): ReadFile[] {
       sizeBytes: file.sizeBytes,
       storedBytes: file.compressedBytes,
       hot: file.hot,
-      atSeconds: access.firstAccessMicroseconds === null ? null : access.firstAccessMicroseconds / 1e6,
+      atSeconds: secondsOf[access.record]?.(access) ?? null,
       phase: access.phase,
       kinds: access.kinds,
       process: access.process,
@@ -48,7 +54,8 @@ export function readFilesOf({ layers }: ImageAnalysis): ReadFile[] {
 }
 
 /** A file that was read in both phases is the first one's. */
-export function readFilesOfRecord({ entries }: AccessRecord): ReadFile[] {
+export function readFilesOfRecord({ header, entries }: AccessRecord): ReadFile[] {
+  const secondsOf = timesOf(header)
   const files = new Map<string, ReadFile>()
   for (const entry of entries) {
     const key = `${entry.layerIndex} ${entry.path.toString('latin1')}`
@@ -59,7 +66,7 @@ export function readFilesOfRecord({ entries }: AccessRecord): ReadFile[] {
       sizeBytes: entry.sizeBytes,
       storedBytes: null,
       hot: null,
-      atSeconds: entry.firstAccessMicroseconds / 1e6,
+      atSeconds: secondsOf(entry),
       phase: entry.phase,
       kinds: entry.kinds,
       process: entry.command?.toString('utf8') ?? null,
@@ -67,4 +74,19 @@ export function readFilesOfRecord({ entries }: AccessRecord): ReadFile[] {
     })
   }
   return [...files.values()]
+}
+
+interface Timed {
+  firstAccessMicroseconds: number | null
+  kinds: readonly RecordedKind[]
+  workload?: string | null
+}
+
+/** Each workload's times begin with its own start. */
+function timesOf(header: RecordHeader | null): (access: Timed) => number | null {
+  const begins = workloadBegins(header ?? {})
+  return ({ firstAccessMicroseconds, kinds, workload }) =>
+    firstAccessMicroseconds === null || kinds.includes('copy-up')
+      ? null
+      : (firstAccessMicroseconds + (begins.get(workload ?? '') ?? 0)) / 1e6
 }

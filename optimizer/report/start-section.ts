@@ -69,16 +69,18 @@ function linkBlock(images: readonly ReportedImage[], title: string, index: numbe
 /** @returns '' unless there are two images */
 export function comparisonSection({ images }: Report): string {
   const [before, after] = images
+  // What a plan puts first does not come first in the image that is there.
+  const first = ({ analysis }: ReportedImage, value: number) => (analysis.kind === 'planned' ? 0 : value)
   if (before === undefined || after === undefined) return ''
   const figures: [string, (image: ReportedImage) => string][] = [
     ['image', ({ analysis }) => isolated(shortened(analysis.name, 60))],
     ['size, compressed', ({ analysis }) => bytesText(analysis.sums.sizeBytes)],
     ['files', ({ analysis }) => count(analysis.sums.files)],
-    ['files that come first', ({ analysis }) => count(analysis.sums.hotFiles)],
-    ['fetched before the start', ({ analysis }) => bytesText(analysis.sums.hotZoneBytes)],
+    ['files that come first', (image) => count(first(image, image.analysis.sums.hotFiles))],
+    ['fetched before the start', (image) => bytesText(first(image, image.analysis.sums.hotZoneBytes))],
     ['tables of contents', ({ analysis }) => bytesText(tocBytes(analysis))],
     ['files read', ({ analysis }) => count(analysis.sums.readFiles)],
-    ['of these, first', ({ analysis }) => count(analysis.sums.hitFiles)],
+    ['of these, first', (image) => count(first(image, image.analysis.sums.hitFiles))],
   ]
   const rows = figures.map(([title, text]) => [title, text(before), text(after)])
   const columns = [{ title: '' }, { title: 'before', isNumber: true }, { title: 'after', isNumber: true }]

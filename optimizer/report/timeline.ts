@@ -55,14 +55,16 @@ export function timelineFigure(files: readonly ReadFile[], header: RecordHeader 
   })
 }
 
-/** Of files whose time is known: of one that was copied up it is not. */
+/** Of files whose time is known. What a second workload's runtime reads before its start may come before the end of the first. */
 function accessesOf(files: readonly ReadFile[]): Access[] {
   let sumBytes = 0
-  return files.flatMap((file) => {
-    if (file.atSeconds === null || file.kinds.includes('copy-up')) return []
-    sumBytes += file.sizeBytes
-    return { seconds: file.atSeconds, file, sumBytes }
-  })
+  return files
+    .flatMap((file) => (file.atSeconds === null ? [] : { seconds: file.atSeconds, file }))
+    .sort((one, other) => one.seconds - other.seconds)
+    .map(({ seconds, file }) => {
+      sumBytes += file.sizeBytes
+      return { seconds, file, sumBytes }
+    })
 }
 
 function frameOf(size: FigureSize, accesses: readonly Access[], header: RecordHeader): Frame {

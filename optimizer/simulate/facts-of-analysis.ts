@@ -20,10 +20,10 @@ export interface OwnTime {
 
 /**
  * Of a machine that has the whole image.
- * @returns undefined where the record has no times: the original's form
+ * @returns undefined where the record has no times: the original's form, or an import of it
  */
 export function ownTime(header: RecordHeader | null, files: readonly FileAnalysis[]): OwnTime | undefined {
-  if (header === null) return undefined
+  if (header === null || (header.stop.rule === 'import' && header.durationSeconds === 0)) return undefined
   if (header.stop.readySeconds !== null) return { seconds: header.stop.readySeconds, until: 'ready' }
   const [first] = header.workloads ?? []
   if (header.stop.rule === 'exit') return { seconds: (first ?? header).durationSeconds, until: 'end' }
@@ -41,7 +41,7 @@ export function factsAsIs(analysis: ImageAnalysis, own: OwnTime): StartFacts {
 
 /** As the image would be with what was read first: by its plan where it is one, else estimated from its sizes. */
 export function factsByRecord(analysis: ImageAnalysis, own: OwnTime): StartFacts {
-  const layouts = analysis.layers.map(plannedLayout)
+  const layouts = analysis.layers.map((layer) => plannedLayout(layer, analysis.kind))
   const { accesses, ...common } = commonFacts(
     analysis,
     own,
@@ -53,7 +53,7 @@ export function factsByRecord(analysis: ImageAnalysis, own: OwnTime): StartFacts
 type PiecesOf = (layer: number, file: FileAnalysis) => readonly StoredPiece[]
 
 function commonFacts(
-  { layers, records }: ImageAnalysis,
+  { digest, manifestDigest, layers, records }: ImageAnalysis,
   { seconds }: OwnTime,
   piecesOf: PiecesOf = (_, { chunks }) => (chunks ?? []).map(storedPiece),
 ): Omit<StartFacts, 'layers'> {
@@ -70,7 +70,7 @@ function commonFacts(
     layer,
     pieces: piecesOf(layer, file),
   }))
-  return { documentBytes: DOCUMENT_BYTES, hasIndex: false, accesses, ownSeconds: seconds }
+  return { documentBytes: DOCUMENT_BYTES, hasIndex: digest !== manifestDigest, accesses, ownSeconds: seconds }
 }
 
 /** Of several workloads the times are each one's own: the first is what the image is started for. */
@@ -91,6 +91,7 @@ function layerAsIs(layer: LayerAnalysis): LayerOfStart {
       : {
           tocOffset: contentEndBytes,
           tocBytes,
+          ...(contentEndBytes + tocBytes > sums.sizeBytes ? { isTocApart: true as const } : {}),
           prefetchBytes: layer.landmark === 'prefetch' ? sums.hotZoneBytes : 0,
           prefetchFiles: layer.landmark === 'prefetch' ? sums.hotFiles : 0,
           prefetchContentBytes: layer.landmark === 'prefetch' ? sums.hotContentBytes : 0,
@@ -113,9 +114,9 @@ interface Layout {
 }
 
 /** Files that were read stand at the beginning, in their order; in a plan those that it puts there. */
-function plannedLayout(layer: LayerAnalysis): Layout {
-  const { sums, files } = layer
-  const isPlan = files.some(({ hot }) => hot) && layer.landmark === null
+function plannedLayout(layer: LayerAnalysis, kind: ImageAnalysis['kind']): Layout {
+  const { sums, files, tocBytes: knownTocBytes, contentEndBytes } = layer
+  const isPlan = kind === 'planned'
   const first = files.filter((file) => (isPlan ? file.hot : file.access !== null))
   const ratio = sums.contentBytes === 0 ? 1 : Math.min(1, sums.sizeBytes / sums.contentBytes)
   const stored = (file: FileAnalysis) => file.compressedBytes ?? Math.ceil(file.sizeBytes * ratio)
@@ -126,8 +127,8 @@ function plannedLayout(layer: LayerAnalysis): Layout {
     offset += stored(file)
   }
   const prefetchBytes = isPlan ? Math.max(offset, sums.hotZoneBytes) : offset
-  const tocBytes = sums.files * TOC_BYTES_PER_FILE
-  const sizeBytes = Math.max(sums.sizeBytes, prefetchBytes) + tocBytes
+  const tocBytes = knownTocBytes ?? sums.files * TOC_BYTES_PER_FILE
+  const sizeBytes = Math.max(contentEndBytes ?? sums.sizeBytes, prefetchBytes) + tocBytes
   let behind = prefetchBytes
   for (const file of files)
     if (file.access !== null && !places.has(file)) {
@@ -141,7 +142,9 @@ function plannedLayout(layer: LayerAnalysis): Layout {
     prefetchFiles: first.length,
     prefetchContentBytes: first.reduce((sum, file) => sum + file.sizeBytes, 0),
   }
-  return { layer: { ...sizes(layer), sizeBytes, lazy }, places }
+  const { compression, ...others } = sizes(layer)
+  // A plan is of what would be written, whatever the source is compressed by.
+  return { layer: { ...others, compression: isPlan ? 'gzip' : compression, sizeBytes, lazy }, places }
 }
 
 /** A file as chunks of the usual size, compressed alike. */

@@ -87,11 +87,14 @@ class LazyStart {
   *#resolve(index: number, prefetches: Task[]): Process {
     const layer = this.#facts.layers[index]
     if (layer?.lazy == null) return
-    const { tocOffset, tocBytes } = layer.lazy
+    const { tocOffset, tocBytes, isTocApart } = layer.lazy
     yield* this.#snapshotter.request(PROBE_BYTES)
     yield* this.#snapshotter.request(0)
     yield* this.#fetch(index, layer.sizeBytes - FOOTER_BYTES, FOOTER_BYTES)
-    yield* this.#fetch(index, tocOffset, tocBytes)
+    if (isTocApart) {
+      yield* this.#snapshotter.request(this.#facts.documentBytes)
+      yield* this.#snapshotter.request(tocBytes)
+    } else yield* this.#fetch(index, tocOffset, tocBytes)
     yield { use: this.#processors, amount: layer.files / this.#client.tocFilesPerSecond, most: 1 }
     if (layer.lazy.prefetchBytes > 0)
       prefetches.push(this.#world.start(this.#prefetch(index, layer.lazy, layer.compression)))

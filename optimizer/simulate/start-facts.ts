@@ -18,6 +18,8 @@ export interface LazyLayer {
   /** Where in the blob the table of contents lies, and how long it is; the footer follows. */
   tocOffset: number
   tocBytes: number
+  /** The table is in another image instead, which is asked for it. */
+  isTocApart?: true
   /** The one request made before anybody reads: from the beginning to the landmark. 0 without one. */
   prefetchBytes: number
   /** What that holds once it is decompressed: files and their content. */

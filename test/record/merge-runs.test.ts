@@ -110,6 +110,27 @@ describe('Records of several runs, merged,', () => {
     )
   })
 
+  it('have the workloads of the first that has them', () => {
+    const workload = {
+      args: [],
+      stop: { rule: 'exit', reason: '', readySeconds: null },
+      started: '',
+      exitStatus: 0,
+    }
+    const of = (name: string, durationSeconds: number) =>
+      run(name, [], {
+        record: sampleRecord([], {
+          image: IMAGE,
+          workloads: [{ ...workload, name: 'a', files: 0, durationSeconds }],
+        }),
+      })
+    const { workloads } = mergeRuns([of('one', 1), of('two', 2)], { count: 1 }).header
+    assert.deepEqual(
+      workloads?.map(({ durationSeconds }) => durationSeconds),
+      [1],
+    )
+  })
+
   it('say in their header what they are made of, and are whole when all are', () => {
     const lossy = sampleRecord([at('sh', 1)], {
       image: IMAGE,

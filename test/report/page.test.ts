@@ -45,6 +45,15 @@ describe('a page', () => {
     assert.match(page, /yes: no access is known to be missing/)
   })
 
+  it('compares with an image that is not ordered yet by what it has, not by its plan', () => {
+    const page = pageOf(analysisOf(WEB, { kind: 'planned' }), analysisOf(WEB))
+    const row = (title: string) =>
+      new RegExp(`${title}</th><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td>`).exec(page)
+    assert.deepEqual(row('files that come first')?.slice(1), ['0', '4'])
+    assert.deepEqual(row('of these, first')?.slice(1), ['0', '3'])
+    assert.equal(row('fetched before the start')?.[1], '0 B')
+  })
+
   it('says loudly where something is', () => {
     const header = headerOf({ complete: false, incompleteReasons: ['the queue overflowed 3 times'] })
     assert.match(
