@@ -53,6 +53,8 @@ export interface OutputOptions {
 export interface ImageOrder<Origin> {
   /** In the order to fetch it; null where nobody has asked for an order. */
   wanted: readonly WantedFile[] | null
+  /** What a list names and leaves out. */
+  excluded: readonly WantedFile[]
   origin: Origin
 }
 

@@ -5,7 +5,6 @@ import type { ConversionRequest, ImageOrder } from './conversion.ts'
 import { type GivenSources, givenOrder, type OrderedImage, recordsFor } from './order/given-order.ts'
 import { asRead, type GivenRecord } from './order/record-file.ts'
 import { prioritizedFiles } from './record/prioritized-files.ts'
-import type { WantedFile } from './record/wanted-files.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { OpenedLayer } from './tar/layer.ts'
 
@@ -19,8 +18,6 @@ export interface OrderOrigin {
   record: AccessRecord | null
   /** That was given, or made by the run. */
   records: GivenRecord[]
-  /** Files that the prefetch list names and leaves out. */
-  excluded: WantedFile[]
   /** Lines of the prefetch list that name nothing of the image. */
   unknownLines: number
 }
@@ -30,7 +27,8 @@ export function recordedOrder(image: ResolvedImage, record: AccessRecord): Image
   const records = [{ file: 'the record of this run', platform: null, record: asRead(record) }]
   return {
     wanted: prioritizedFiles(record.entries, descriptor.digest, manifest.layers.length),
-    origin: { kind: 'recorded', record, records, excluded: [], unknownLines: 0 },
+    excluded: [],
+    origin: { kind: 'recorded', record, records, unknownLines: 0 },
   }
 }
 
@@ -46,11 +44,12 @@ export function orderWithoutRun(
   if (given === null)
     return {
       wanted: null,
-      origin: { kind: 'source', record: null, records: [], excluded: [], unknownLines: 0 },
+      excluded: [],
+      origin: { kind: 'source', record: null, records: [], unknownLines: 0 },
     }
   const { wanted, excluded, unknown: unknownLines } = given
   const records = recordsFor(meant, sources)
-  return { wanted, origin: { kind: 'given', record: null, records, excluded, unknownLines } }
+  return { wanted, excluded, origin: { kind: 'given', record: null, records, unknownLines } }
 }
 
 /** What an order is meant for. */

@@ -22,14 +22,14 @@ export interface LimitedImageOrder<Origin> {
 }
 
 export async function limitedOrder<Origin>(
-  { wanted, origin }: ImageOrder<Origin>,
+  { wanted, excluded, origin }: ImageOrder<Origin>,
   layers: readonly OpenedLayer[],
   { limits, conversion }: Pick<OutputOptions, 'limits' | 'conversion'>,
   { signal, stages }: Pick<ConversionContext, 'signal' | 'stages'>,
 ): Promise<LimitedImageOrder<Origin>> {
   if (wanted === null) return { paths: null, leftOut: [], budgetBytes: null, origin }
   const { budgetBytes } = limits
-  const limit = (zones: () => HotZones) => limitOrder(wanted, layers, limits, zones)
+  const limit = (zones: () => HotZones) => limitOrder({ wanted, excluded }, layers, limits, zones)
   const limited =
     budgetBytes === null
       ? await limit(noZones)

@@ -7,14 +7,14 @@ import { meantFor } from './image-order.ts'
 import { formatOf } from './inspect.ts'
 import { type GivenSources, givenOrder, recordsFor, requireRecordsOf } from './order/given-order.ts'
 import { type AccessedLayer, addAccesses } from './plan/accesses.ts'
-import type { ImageAnalysis, LayerAnalysis, LeftOut } from './plan/analysis.ts'
+import type { ImageAnalysis, LayerAnalysis } from './plan/analysis.ts'
 import { filesOfTar } from './plan/files-of-tar.ts'
 import { HotZones } from './plan/hot-zones.ts'
 import { type HotZoneLimits, limitOrder } from './plan/limits.ts'
 import { textOf } from './plan/paths.ts'
 import { sumsOf, totalOf } from './plan/sums.ts'
 import { warningsOf } from './plan/warnings.ts'
-import { pathsByLayer, type WantedFile } from './record/wanted-files.ts'
+import { pathsByLayer } from './record/wanted-files.ts'
 import { Stages } from './stages.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
@@ -30,6 +30,8 @@ export interface PlanRequest extends ImageOpening {
   /** As the conversion would have them. */
   conversion: ConversionOptions
 }
+
+const NO_ORDER = { wanted: [], excluded: [] }
 
 /** @throws {CodedError} RECORD_OF_ANOTHER_IMAGE, and whatever is wrong with the image */
 export async function planImage(request: PlanRequest, context: OpeningContext): Promise<ImageAnalysis> {
@@ -65,7 +67,7 @@ async function planIn(
   const meant = meantFor(image)
   const order = givenOrder(meant, layers, given, log)
   const zones = new HotZones({ layers, format, pool, signal })
-  const { wanted, leftOut } = await limitOrder(order?.wanted ?? [], layers, limits, () => zones)
+  const { wanted, leftOut } = await limitOrder(order ?? NO_ORDER, layers, limits, () => zones)
   const paths = pathsByLayer(wanted, layers.length)
   const analysed: LayerAnalysis[] = []
   for (const [index, layer] of layers.entries())
@@ -75,7 +77,6 @@ async function planIn(
     manifestDigests: given.recordAnyLayer ? null : [image.descriptor.digest],
   })
   for (const layer of analysed) layer.sums = sumsOf(layer.sums, layer.files)
-  const excluded = (order?.excluded ?? []).map((file) => leftOutBy(file, layers, 'excluded'))
   const analysis = {
     kind: 'planned' as const,
     name: image.name,
@@ -86,7 +87,7 @@ async function planIn(
     records: accesses.records,
     layers: analysed,
     sums: totalOf(analysed.map(({ sums }) => sums)),
-    leftOut: [...leftOut, ...excluded, ...accesses.leftOut],
+    leftOut: [...leftOut, ...accesses.leftOut],
   }
   return { ...analysis, warnings: warningsOf(analysis) }
 }
@@ -117,13 +118,4 @@ function accessedLayers(analysed: readonly LayerAnalysis[], layers: readonly Ope
     const paths = new Set(layers[index]?.entries.map(({ path }) => textOf(path)))
     return { files, has: (path) => paths.has(path) }
   })
-}
-
-function leftOutBy(
-  { path, layerIndex }: WantedFile,
-  layers: readonly OpenedLayer[],
-  reason: LeftOut['reason'],
-): LeftOut {
-  const entry = layers[layerIndex]?.entries.find((each) => each.path === path)
-  return { path: textOf(path), layerIndex, sizeBytes: entry?.sizeBytes ?? null, reason }
 }

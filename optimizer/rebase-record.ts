@@ -4,7 +4,8 @@ import { PreconditionError } from '../shared/errors.ts'
 import type { AccessRecord, RecordEntry } from '../shared/record.ts'
 import type { ImageLocation } from './image/location.ts'
 import { formatPlatform, type Platform, parsePlatform } from './image/platform.ts'
-import { LayerIndex, type Located } from './record/layer-index.ts'
+import type { Located } from './record/layer-index.ts'
+import { LinkedFiles } from './record/linked-files.ts'
 import { type Rebased, rebaseRecord, type SameContent } from './record/rebase.ts'
 import type { ResolvedImage } from './store/resolve.ts'
 import type { TarEntry } from './tar/entry.ts'
@@ -90,15 +91,15 @@ async function digestsOfRecord(
   { entries }: AccessRecord,
   layers: readonly OpenedLayer[],
 ): Promise<Map<string, string>> {
-  const index = new LayerIndex(layers.map((layer) => layer.entries))
   const digests = new Map<string, string>()
   const wanted = new Map(entries.map((entry) => [keyOf(entry), entry]))
   for (const [layerIndex, layer] of layers.entries()) {
     await layer.ready?.()
+    const linked = new LinkedFiles(layer.entries)
     try {
       for (const [key, entry] of wanted) {
         if (entry.layerIndex !== layerIndex) continue
-        const file = fileOf(layer, index.locate(entry.path.toString('latin1'))?.entry)
+        const file = linked.fileOf(linked.at(entry.path.toString('latin1')))
         if (file !== undefined) digests.set(key, await contentDigest(layer, file))
       }
     } finally {
@@ -106,18 +107,6 @@ async function digestsOfRecord(
     }
   }
   return digests
-}
-
-/** What a chain of hard links leads to. */
-function fileOf({ entries }: OpenedLayer, entry: TarEntry | undefined): TarEntry | undefined {
-  const seen = new Set<TarEntry>()
-  let file = entry
-  while (file?.type === 'hardlink' && !seen.has(file)) {
-    seen.add(file)
-    const { linkPath } = file
-    file = entries.find(({ path }) => path === linkPath)
-  }
-  return file?.type === 'reg' ? file : undefined
 }
 
 const PIECE_BYTES = 1024 * 1024

@@ -7,7 +7,7 @@ import type { Digest } from './image/digest.ts'
 import { formatPlatform } from './image/platform.ts'
 import type { OrderOrigin } from './image-order.ts'
 import type { LeftOut } from './plan/analysis.ts'
-import { leftOutOf, type ShortPlan, shortPlan } from './short-plan.ts'
+import { type ShortPlan, shortPlan } from './short-plan.ts'
 import type { StageTime } from './stages.ts'
 import type { ResolvedImages } from './store/resolve.ts'
 import type { PathKey, TarNotes } from './tar/entry.ts'
@@ -147,7 +147,7 @@ function platformResult(platform: ConvertedPlatform<OrderOrigin>): PlatformResul
       missingPaths: missingPaths(converted.layers, order.paths),
       unknownLines,
       budgetBytes: order.budgetBytes,
-      leftOut: leftOutOf(order),
+      leftOut: order.leftOut,
     },
     record: record === null ? null : recordSummary(record),
     layers: converted.layers.map(layerResult),

@@ -3,7 +3,7 @@ import type { ConvertedPlatform } from './conversion.ts'
 import type { ConvertedLayer } from './convert/layer.ts'
 import type { OrderOrigin } from './image-order.ts'
 import { addAccesses } from './plan/accesses.ts'
-import type { AnalysisWarning, FileAnalysis, LayerAnalysis, LeftOut } from './plan/analysis.ts'
+import type { AnalysisWarning, FileAnalysis, LayerAnalysis } from './plan/analysis.ts'
 import { type LargeDirectory, type LargeFile, largestDirectories, largestFiles } from './plan/largest.ts'
 import { textOf } from './plan/paths.ts'
 import { sumsOf, totalOf } from './plan/sums.ts'
@@ -34,7 +34,7 @@ export function shortPlan({ converted, order }: ConvertedPlatform<OrderOrigin>):
   )
   const sums = totalOf(layers.map((layer) => layer.sums))
   const files = layers.flatMap((layer) => layer.files)
-  const warnings = warningsOf({ kind: 'planned', records, layers, sums, leftOut: leftOutOf(order) })
+  const warnings = warningsOf({ kind: 'planned', records, layers, sums, leftOut: order.leftOut })
   const { sizeBytes, hotZoneBytes, hotFiles, hotContentBytes } = sums
   return {
     ...{ sizeBytes, hotZoneBytes, hotFiles, hotContentBytes },
@@ -42,20 +42,6 @@ export function shortPlan({ converted, order }: ConvertedPlatform<OrderOrigin>):
     largestDirectories: largestDirectories(files, LARGEST_MAX),
     warnings,
   }
-}
-
-/** What was wanted and does not come first, for whatever reason. */
-export function leftOutOf({
-  leftOut,
-  origin,
-}: Pick<ConvertedPlatform<OrderOrigin>['order'], 'leftOut' | 'origin'>): LeftOut[] {
-  const excluded = origin.excluded.map(({ layerIndex, path }) => ({
-    path: textOf(path),
-    layerIndex,
-    sizeBytes: null,
-    reason: 'excluded' as const,
-  }))
-  return [...leftOut, ...excluded]
 }
 
 /** Of the files that come first alone. */

@@ -1,5 +1,6 @@
 /** What `optimizer simulate` prints. Fields are only added; a change of meaning raises the version. */
 import { PreconditionError } from '../shared/errors.ts'
+import { printableName } from '../shared/text.ts'
 import { formatSeconds } from './console.ts'
 import type { Digest } from './image/digest.ts'
 import type { ImageAnalysis } from './plan/analysis.ts'
@@ -46,7 +47,7 @@ export function simulationResult(
   if (simulation === undefined)
     throw new PreconditionError(
       'RECORD_WITHOUT_TIMES',
-      `${file} does not tell when what was read: it has no header, so no start can be predicted; record again with optimizer record`,
+      `${file} does not tell when what was read, so no start can be predicted: record again with optimizer record`,
     )
   const { name, manifestDigest, platform } = analysis
   return {
@@ -80,7 +81,7 @@ const OWN_TITLES: Record<OwnTime['until'], string> = {
 export function formatSimulation({ image, record, own, links, fleet }: SimulationResult): string {
   const head = ['', 'pull s', 'run s', 'up s', 'MB', 'requests', 'on demand']
   return [
-    `${image.name} (${image.platform}), by ${record}`,
+    `${printableName(image.name)} (${image.platform}), by ${printableName(record)}`,
     `up is: ${OWN_TITLES[own.until]}, which takes ${formatSeconds(own.seconds)} where the whole image is there`,
     ...links.flatMap(({ title, starts }) => ['', title, ...formatTable(head, starts.map(startRow))]),
     ...(fleet === null ? [] : fleetLines(fleet)),

@@ -75,18 +75,23 @@ export async function findTocImage(
   }
 }
 
-/** What is asked for the TOCs of an image's layers that have them not inside. */
+/** What is asked for the TOCs of an image's layers that have them not inside; looked for once. */
 export function tocFinder(
   stores: Pick<OpenStores, 'images' | 'content'>,
   location: ImageLocation,
   image: ResolvedImage,
   reference: string | null,
 ): FindTocs {
-  return async () => {
+  const find = async () => {
     const stored = { name: image.name, target: image.root, labels: {} }
     const found = await findTocImage(stores, location, stored, reference)
     if (found === null) return null
     return await resolveImage(stores.images, stores.content, found.asked, image.platform)
+  }
+  let finding: ReturnType<FindTocs> | undefined
+  return async () => {
+    finding ??= find()
+    return await finding
   }
 }
 

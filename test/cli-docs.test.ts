@@ -23,7 +23,10 @@ const EXIT_CODES = [
   ['3', 'a precondition is missing: privilege, containerd, image, platform, a sound layer'],
   ['4', 'the workload failed; no image was written'],
   ['5', 'the record is known to miss accesses; no image was written'],
-  ['6', 'verification failed: the target is not what it should be'],
+  [
+    '6',
+    'a check failed: the target is not what it should be (`verify`), records differ (`records diff`), less was hit than `--min-hit` asks for',
+  ],
   ['130', 'interrupted by SIGINT, SIGTERM or SIGHUP; everything was undone'],
 ] as const
 

@@ -1,6 +1,6 @@
 /** Records to and from the words of other programs: two of the actions of `optimizer records`. */
 import { UsageError } from '../../shared/errors.ts'
-import { printable } from '../console.ts'
+import { printableName } from '../../shared/text.ts'
 import { parseLocation } from '../image/location.ts'
 import { EXPORT_FORMATS } from '../record/export-record.ts'
 import { IMPORT_FORMATS } from '../record/foreign-access.ts'
@@ -31,7 +31,7 @@ export async function exportAction(
   const { text, files, leftOut } = exportRecord(readRecordFile(file).record, format)
   if (leftOut.length > 0)
     console.warn(
-      `${leftOut.length} paths cannot be written in this format: ${printable(leftOut[0] ?? '')}, …`,
+      `${leftOut.length} paths cannot be written in this format: ${printableName(leftOut[0] ?? '')}, …`,
     )
   if (argv.json !== true) return text
   return `${JSON.stringify({ schemaVersion: 1, format, files, leftOut, text }, null, 2)}\n`

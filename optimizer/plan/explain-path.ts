@@ -56,12 +56,15 @@ export function explainPath(
     })),
     found,
     hiddenLayers: entries.flatMap((layer, index) =>
-      index !== end?.layerIndex && layer.some((entry) => entry.path === (end?.entry.path ?? path))
-        ? [index]
-        : [],
+      index !== end?.layerIndex && layer.some((entry) => isHidden(entry, end?.entry, path)) ? [index] : [],
     ),
     unknownLayers: tocs.flatMap((toc, index) => (toc === undefined ? [index] : [])),
   }
+}
+
+/** Folders are one with those above them. */
+function isHidden(entry: IndexedEntry, found: IndexedEntry | undefined, path: string): boolean {
+  return entry.path === (found?.path ?? path) && !(entry.type === 'dir' && found?.type === 'dir')
 }
 
 function indexedEntries(found: LayerToc | undefined): IndexedEntry[] {

@@ -4,6 +4,7 @@ import { orderEntries } from '../estargz/prioritize.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
 import type { FileAnalysis } from './analysis.ts'
 import { compressedShares } from './compressed-shares.ts'
+import { otherNames } from './other-names.ts'
 import { textOf } from './paths.ts'
 
 /** @param paths what is to come first; @param zone measured for them */
@@ -31,29 +32,7 @@ export function filesOfTar(
   return [...prioritized.filter(isFile).map(analysed(true)), ...rest.filter(isFile).map(analysed(false))]
 }
 
-/** Other names of regular files: hard links, also those to hard links. */
 function linksOf(entries: readonly TarEntry[]): Map<PathKey, PathKey[]> {
-  const targets = new Map<PathKey, PathKey>()
-  for (const { type, path, linkPath } of entries) if (type === 'hardlink') targets.set(path, linkPath)
-  const links = new Map<PathKey, PathKey[]>()
-  for (const path of targets.keys()) {
-    const target = endOf(path, targets)
-    if (target === undefined) continue
-    const names = links.get(target) ?? []
-    links.set(target, names)
-    names.push(path)
-  }
-  return links
-}
-
-/** undefined where a chain bites its tail. */
-function endOf(path: PathKey, targets: ReadonlyMap<PathKey, PathKey>): PathKey | undefined {
-  const seen = new Set<PathKey>()
-  let end = path
-  for (let next = targets.get(end); next !== undefined; next = targets.get(end)) {
-    if (seen.has(end)) return undefined
-    seen.add(end)
-    end = next
-  }
-  return end
+  const links = entries.filter(({ type }) => type === 'hardlink')
+  return otherNames(new Map(links.map(({ path, linkPath }) => [path, linkPath])))
 }

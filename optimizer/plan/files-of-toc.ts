@@ -4,6 +4,7 @@ import type { TocEntry } from '../estargz/toc.ts'
 import { isFormatEntry } from '../tar/format-names.ts'
 import type { ChunkPlace, FileAnalysis } from './analysis.ts'
 import { compressedShares } from './compressed-shares.ts'
+import { otherNames } from './other-names.ts'
 import { cleanText } from './paths.ts'
 
 export interface TocFiles {
@@ -71,13 +72,6 @@ function placesByName(found: LayerToc): Map<string, ChunkPlace[]> {
 }
 
 function linksOf(entries: readonly TocEntry[]): Map<string, string[]> {
-  const links = new Map<string, string[]>()
-  for (const { type, name, linkName = '' } of entries) {
-    if (type !== 'hardlink') continue
-    const target = cleanText(linkName)
-    const names = links.get(target) ?? []
-    links.set(target, names)
-    names.push(cleanText(name))
-  }
-  return links
+  const links = entries.filter(({ type }) => type === 'hardlink')
+  return otherNames(new Map(links.map(({ name, linkName = '' }) => [cleanText(name), cleanText(linkName)])))
 }

@@ -1,5 +1,7 @@
 /** What of all that is wanted does come first: without what is excluded, and no more than a client is to fetch ahead. */
+import { orderEntries } from '../estargz/prioritize.ts'
 import { pathMatcher } from '../order/prefetch-list.ts'
+import { LinkedFiles } from '../record/linked-files.ts'
 import { pathsByLayer, type WantedFile } from '../record/wanted-files.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
 import type { OpenedLayer } from '../tar/layer.ts'
@@ -22,25 +24,26 @@ export interface LimitedOrder {
 
 /**
  * @param wanted in the order to fetch it
+ * @param excluded what a list has left out already
  * @param zones asked where there is a budget
  */
 export async function limitOrder(
-  wanted: readonly WantedFile[],
+  { wanted, excluded }: { wanted: readonly WantedFile[]; excluded: readonly WantedFile[] },
   layers: readonly OpenedLayer[],
-  { excluded, budgetBytes }: HotZoneLimits,
+  { excluded: patterns, budgetBytes }: HotZoneLimits,
   zones: () => HotZones,
 ): Promise<LimitedOrder> {
-  const isExcluded = pathMatcher(excluded)
+  const isExcluded = pathMatcher(patterns)
   const kept = wanted.filter(({ path }) => !isExcluded(path))
   const without = wanted.filter(({ path }) => isExcluded(path))
   const within = budgetBytes === null ? kept.length : await withinBudget(kept, layers, budgetBytes, zones())
-  const sizes = new Sizes(layers)
+  const first = kept.slice(0, within)
+  const cut = kept.slice(within)
+  if (without.length + excluded.length + cut.length === 0) return { wanted: first, leftOut: [] }
+  const leftOut = new LeftOutFiles(layers, first)
   return {
-    wanted: kept.slice(0, within),
-    leftOut: [
-      ...without.map((file) => sizes.leftOut(file, 'excluded')),
-      ...kept.slice(within).map((file) => sizes.leftOut(file, 'budget')),
-    ].filter((file) => file !== null),
+    wanted: first,
+    leftOut: [...leftOut.of([...without, ...excluded], 'excluded'), ...leftOut.of(cut, 'budget')],
   }
 }
 
@@ -108,19 +111,31 @@ function entriesByPath({ entries }: OpenedLayer): Map<PathKey, TarEntry> {
   return new Map(entries.map((entry) => [entry.path, entry]))
 }
 
-class Sizes {
-  readonly #layers: readonly OpenedLayer[]
-  readonly #byPath = new Map<number, Map<PathKey, TarEntry>>()
+/** What was wanted and does not come first: files, each once, whatever their names. */
+class LeftOutFiles {
+  readonly #layers: LinkedFiles[]
+  /** Of each layer: entries that come first, and those that are told already. */
+  readonly #told: Set<TarEntry>[]
 
-  constructor(layers: readonly OpenedLayer[]) {
-    this.#layers = layers
+  constructor(layers: readonly OpenedLayer[], wanted: readonly WantedFile[]) {
+    this.#layers = layers.map(({ entries }) => new LinkedFiles(entries))
+    const paths = pathsByLayer(wanted, layers.length)
+    this.#told = layers.map(
+      ({ entries }, index) => new Set(orderEntries(entries, paths[index] ?? []).prioritized),
+    )
   }
 
-  /** null for what is not in the layer anyway. */
-  leftOut({ layerIndex, path }: WantedFile, reason: LeftOut['reason']): LeftOut | null {
-    const byPath = this.#byPath.get(layerIndex) ?? entriesByPath(this.#layers[layerIndex] as OpenedLayer)
-    this.#byPath.set(layerIndex, byPath)
-    const entry = byPath.get(path)
-    return entry === undefined ? null : { path: textOf(path), layerIndex, sizeBytes: entry.sizeBytes, reason }
+  /** Nothing for what is not in its layer, or comes first by another name. */
+  of(files: readonly WantedFile[], reason: LeftOut['reason']): LeftOut[] {
+    return files.flatMap(({ layerIndex, path }) => {
+      const layer = this.#layers[layerIndex]
+      const entry = layer?.at(path)
+      if (layer === undefined || entry === undefined) return []
+      const file = layer.fileOf(entry) ?? entry
+      const told = this.#told[layerIndex] as Set<TarEntry>
+      if (told.has(file)) return []
+      told.add(file)
+      return { path: textOf(path), layerIndex, sizeBytes: file.sizeBytes, reason }
+    })
   }
 }

@@ -1,5 +1,5 @@
 /** Where one file is, as a few lines for a person. */
-import { formatBytes, printable } from '../../shared/text.ts'
+import { formatBytes, printableName } from '../../shared/text.ts'
 import type { ChunkPlace, FileAccess, ImageAnalysis } from './analysis.ts'
 import type { FoundPath, PathExplanation } from './explain-path.ts'
 
@@ -21,14 +21,17 @@ export function formatPath(
   { records, layers }: Pick<ImageAnalysis, 'records' | 'layers'>,
 ): string {
   const lines = links.map(
-    (link) => `/${printable(link.path)} is a link to ${printable(link.target)} (layer ${link.layerIndex})`,
+    (link) =>
+      `/${printableName(link.path)} is a link to ${printableName(link.target)} (layer ${link.layerIndex})`,
   )
-  if (found === null) lines.push(`/${printable(path)} is in no layer that has a table of contents`)
+  if (found === null && hiddenLayers.length > 0) lines.push(`/${printableName(path)} is removed by a layer`)
+  else if (found === null) lines.push(`/${printableName(path)} is in no layer that has a table of contents`)
   else lines.push(...foundLines(found, layers[found.layerIndex]?.sums.hotFiles ?? 0))
   const access = found?.file?.access ?? null
   if (access !== null) lines.push(accessLine(access, records[access.record]?.file ?? ''))
   else if (found?.file && records.length > 0) lines.push('no record names it')
-  if (hiddenLayers.length > 0) lines.push(`also in ${layerNames(hiddenLayers)}, where it is hidden`)
+  if (hiddenLayers.length > 0)
+    lines.push(`${found === null ? '' : 'also '}in ${layerNames(hiddenLayers)}, where it is hidden`)
   if (unknownLayers.length > 0)
     lines.push(`${layerNames(unknownLayers)}: no table of contents, so what is in there is not known`)
   return `${lines.join('\n')}\n`
@@ -42,7 +45,7 @@ function foundLines(
   { path, type, layerIndex, layerDigest, file, hotPosition }: FoundPath,
   hotFiles: number,
 ): string[] {
-  const head = `/${printable(path)} is ${TYPE_NAMES[type]} of layer ${layerIndex} (${layerDigest})`
+  const head = `/${printableName(path)} is ${TYPE_NAMES[type]} of layer ${layerIndex} (${layerDigest})`
   if (file === null) return [head]
   const chunks = file.chunks ?? []
   const size = `${formatBytes(file.sizeBytes)}, ${formatBytes(file.compressedBytes ?? 0)} compressed`
@@ -51,7 +54,7 @@ function foundLines(
     `${head}: ${size}, ${chunks.length} chunk${chunks.length === 1 ? '' : 's'}`,
     ...chunks.slice(0, CHUNKS_MAX).map(chunkLine),
     ...more,
-    ...(file.path === path ? [] : [`the same file as /${printable(file.path)}`]),
+    ...(file.path === path ? [] : [`the same file as /${printableName(file.path)}`]),
     hotPosition === null
       ? 'it does not come first: a client fetches it when it is read'
       : `it comes first: file ${hotPosition} of ${hotFiles} in the layer's hot zone`,
@@ -64,12 +67,21 @@ function chunkLine({ chunkOffset, chunkBytes, offset, memberBytes, innerOffset }
 }
 
 function accessLine(access: FileAccess, file: string): string {
-  const { line, kinds, firstAccessMicroseconds, process, phase, evidence, probe } = access
+  const { line, kinds, firstAccessMicroseconds, process, phase, evidence, probe, workload } = access
+  // When a file was copied up nobody knows.
   const when =
-    firstAccessMicroseconds === null ? '' : ` ${(firstAccessMicroseconds / 1e6).toFixed(3)} s after the start`
-  const who = process === null ? '' : ` by ${printable(process)}`
+    firstAccessMicroseconds === null || kinds.includes('copy-up')
+      ? ''
+      : timeText(firstAccessMicroseconds, workload)
+  const who = process === null ? '' : ` by ${printableName(process)}`
   const what = kinds.length === 0 ? 'named' : kinds.join(', ')
   const created = phase === 'create' ? ", by the runtime before the workload's first instruction" : ''
   const opened = evidence === 'opened' ? '; never read, or mapped only' : ''
-  return `line ${line} of ${printable(file)}: ${what}${who}${when}${created}${probe ? ' (a probe)' : ''}${opened}`
+  return `line ${line} of ${printableName(file)}: ${what}${who}${when}${created}${probe ? ' (a probe)' : ''}${opened}`
+}
+
+function timeText(microseconds: number, workload: string | null): string {
+  const seconds = (Math.abs(microseconds) / 1e6).toFixed(3)
+  const of = workload === null ? '' : ` of ${printableName(workload)}`
+  return ` ${seconds} s ${microseconds < 0 ? 'before' : 'after'} the start${of}`
 }

@@ -1,6 +1,6 @@
 /** How much of what a run has read was in the hot zone, and how much of the hot zone it has read. */
 import { CodedError, EXIT } from '../../shared/errors.ts'
-import { formatBytes, printable } from '../../shared/text.ts'
+import { formatBytes, printableName } from '../../shared/text.ts'
 import type { FileAnalysis, ImageAnalysis } from './analysis.ts'
 import { contentOf } from './sums.ts'
 import { percent } from './warnings.ts'
@@ -98,7 +98,7 @@ function namedLines(files: readonly ReplayedFile[]): string[] {
     .slice(0, NAMED_MAX)
     .map(
       ({ path, layerIndex, sizeBytes }) =>
-        `${printable(path)} (layer ${layerIndex}, ${formatBytes(sizeBytes)})`,
+        `${printableName(path)} (layer ${layerIndex}, ${formatBytes(sizeBytes)})`,
     )
   const rest = files.length - NAMED_MAX
   return [...lines, ...(rest > 0 ? [`and ${rest} more`] : [])].map((line) => `  ${line}`)

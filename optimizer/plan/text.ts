@@ -1,5 +1,5 @@
 /** An analysis as a few lines for a person. */
-import { formatBytes, printable } from '../../shared/text.ts'
+import { formatBytes, printable, printableName } from '../../shared/text.ts'
 import type { AnalysisWarning, ImageAnalysis, LayerAnalysis, LeftOut, ZoneSums } from './analysis.ts'
 import { type LargeDirectory, type LargeFile, largestDirectories, largestFiles } from './largest.ts'
 import { contentOf } from './sums.ts'
@@ -19,7 +19,7 @@ export function formatAnalysis(
   const rows = layers.map((layer) => layerRow(layer, analysis.kind === 'finished', hasReads))
   const reads = hasReads ? ['read', 'read and first'] : []
   return [
-    `${printable(name)} (${platform})`,
+    `${printableName(name)} (${platform})`,
     ...table(
       ['layer', 'format', 'size', 'files', 'files first', 'content first', 'bytes first', 'share', ...reads],
       [...rows, row('all', '', sums, hasReads)],
@@ -61,7 +61,7 @@ export function largestFileLines(files: readonly LargeFile[]): string[] {
   if (files.length === 0) return []
   const lines = files.map(
     ({ path, layerIndex, sizeBytes }) =>
-      `  ${formatBytes(sizeBytes).padStart(10)}  ${printable(path)} (layer ${layerIndex})`,
+      `  ${formatBytes(sizeBytes).padStart(10)}  ${printableName(path)} (layer ${layerIndex})`,
   )
   return ['largest files that come first:', ...lines]
 }
@@ -70,7 +70,7 @@ export function largestDirectoryLines(directories: readonly LargeDirectory[]): s
   if (directories.length === 0) return []
   const lines = directories.map(
     ({ path, hotFiles, hotContentBytes }) =>
-      `  ${formatBytes(hotContentBytes).padStart(10)}  /${printable(path)} (${hotFiles} files)`,
+      `  ${formatBytes(hotContentBytes).padStart(10)}  /${printableName(path)} (${hotFiles} files)`,
   )
   return ['folders that hold most of it:', ...lines]
 }
@@ -78,7 +78,7 @@ export function largestDirectoryLines(directories: readonly LargeDirectory[]): s
 function openedLines(layers: readonly LayerAnalysis[]): string[] {
   const opened = openedOnlyFiles(layers).sort((a, b) => b.sizeBytes - a.sizeBytes)
   if (opened.length === 0) return []
-  const named = opened.slice(0, NAMED_MAX).map(({ path }) => printable(path))
+  const named = opened.slice(0, NAMED_MAX).map(({ path }) => printableName(path))
   const more = opened.length > NAMED_MAX ? ', …' : ''
   return [
     `opened and not read, or mapped only: ${opened.length} files, ${formatBytes(contentOf(opened))}: ${named.join(', ')}${more}`,
@@ -97,7 +97,7 @@ export function leftOutLines(leftOut: readonly LeftOut[]): string[] {
     const files = leftOut.filter((file) => file.reason === reason)
     if (files.length === 0) return []
     const bytes = files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
-    const named = files.slice(0, NAMED_MAX).map(({ path }) => printable(path))
+    const named = files.slice(0, NAMED_MAX).map(({ path }) => printableName(path))
     const more = files.length > NAMED_MAX ? ', …' : ''
     return [`${REASONS[reason]}: ${files.length} files, ${formatBytes(bytes)}: ${named.join(', ')}${more}`]
   })

@@ -1,5 +1,5 @@
 /** What about a hot zone is likely to make an image start slower than it could. */
-import { formatBytes } from '../../shared/text.ts'
+import { formatBytes, printableName } from '../../shared/text.ts'
 import type { AnalysisWarning, FileAnalysis, ImageAnalysis, LayerAnalysis, WarningCode } from './analysis.ts'
 import { contentOf } from './sums.ts'
 
@@ -73,7 +73,7 @@ function largeFiles({ layers, sums }: WeighedImage): AnalysisWarning[] {
       .map(({ path, sizeBytes }) =>
         warning(
           'LARGE_FILE',
-          `${path} is ${formatBytes(sizeBytes)}, ${percent(sizeBytes, sums.hotContentBytes)} of the content that comes first; ` +
+          `${printableName(path)} is ${formatBytes(sizeBytes)}, ${percent(sizeBytes, sums.hotContentBytes)} of the content that comes first; ` +
             'that it was opened does not tell how much of it was read: if that is little, --exclude it',
           { layerIndex: index, path },
         ),
@@ -104,7 +104,7 @@ function budgetCut({ leftOut }: WeighedImage): AnalysisWarning[] {
   return [
     warning(
       'BUDGET_CUT',
-      `the budget ends before ${first.path} (${formatBytes(first.sizeBytes ?? 0)}): it and all after it, ` +
+      `the budget ends before ${printableName(first.path)} (${formatBytes(first.sizeBytes ?? 0)}): it and all after it, ` +
         `${cut.length} files of ${formatBytes(bytes)}, do not come first; what need not be there leaves room when it is named with --exclude`,
       { layerIndex: first.layerIndex, path: first.path },
     ),
@@ -137,5 +137,9 @@ function nothingFirst({ kind, layers, sums }: WeighedImage): AnalysisWarning[] {
 /** `12 %`, `0.4 %` */
 export function percent(part: number, whole: number): string {
   const share = whole === 0 ? 0 : (part / whole) * 100
-  return `${share > 0 && share < 9.95 ? share.toFixed(1) : Math.round(share)} %`
+  if (share > 0 && share < 9.95) return `${share.toFixed(1)} %`
+  // What lacks something is not all.
+  return share < 100 && share > 99
+    ? `${(Math.floor(share * 10) / 10).toFixed(1)} %`
+    : `${Math.round(share)} %`
 }

@@ -36,7 +36,7 @@ export type PathArchitecture = Pick<Platform, 'architecture' | 'variant'>
 
 function namesOf({ architecture, variant }: PathArchitecture): Names | undefined {
   if (architecture !== 'arm') return NAMES[architecture]
-  return NAMES[variant === 'v5' || variant === 'v6' ? 'arm/v5' : 'arm/v7']
+  return NAMES[variant === 'v5' ? 'arm/v5' : 'arm/v7']
 }
 
 /**

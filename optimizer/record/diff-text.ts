@@ -1,6 +1,6 @@
 /** The difference of two records as a few lines for a person. */
 import { CodedError, EXIT } from '../../shared/errors.ts'
-import { printable } from '../../shared/text.ts'
+import { printableName } from '../../shared/text.ts'
 import type { DiffedFile, RecordsDiff } from './diff-records.ts'
 
 /** Files that are named; `--json` has all. */
@@ -14,7 +14,7 @@ export function formatRecordsDiff(diff: RecordsDiff, first: string, second: stri
     ...(order.firstDifference === null
       ? []
       : [
-          `  file ${order.firstDifference.position + 1} of them: ${printable(order.firstDifference.first)} and ${printable(order.firstDifference.second)}`,
+          `  file ${order.firstDifference.position + 1} of them: ${printableName(order.firstDifference.first)} and ${printableName(order.firstDifference.second)}`,
         ]),
     ...onlyLines(first, onlyFirst),
     ...onlyLines(second, onlySecond),
@@ -30,8 +30,8 @@ function onlyLines(name: string, files: readonly DiffedFile[]): string[] {
   if (files.length === 0) return []
   const rest = files.length - NAMED_MAX
   return [
-    `only in ${printable(name)}: ${files.length} files`,
-    ...files.slice(0, NAMED_MAX).map(({ path }) => `  ${printable(path)}`),
+    `only in ${printableName(name)}: ${files.length} files`,
+    ...files.slice(0, NAMED_MAX).map(({ path }) => `  ${printableName(path)}`),
     ...(rest > 0 ? [`  and ${rest} more`] : []),
   ]
 }

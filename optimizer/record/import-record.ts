@@ -10,6 +10,7 @@ import {
 import type { TarEntry } from '../tar/entry.ts'
 import type { ForeignAccess, ForeignAccesses } from './foreign-access.ts'
 import { LayerIndex, type Located } from './layer-index.ts'
+import { LinkedFiles } from './linked-files.ts'
 import { allKinds } from './merge-workloads.ts'
 
 export interface ImportTarget {
@@ -25,19 +26,20 @@ export interface ImportTarget {
 /** Each file once, in the order of its first access; what is in no layer is counted. */
 export function importRecord(foreign: ForeignAccesses, target: ImportTarget): AccessRecord {
   const index = new LayerIndex(target.layers.map(({ entries }) => entries))
+  const linked = target.layers.map(({ entries }) => new LinkedFiles(entries))
   const entries = new Map<string, RecordEntry>()
   const outside = new Set<string>()
   let lastMicroseconds = 0
   for (const access of foreign.accesses) {
     lastMicroseconds = Math.max(lastMicroseconds, access.microseconds)
-    const located = locate(access, index, target)
+    const located = locate(access, index, linked, target)
     if (located === undefined) {
       outside.add(access.path)
       continue
     }
     const key = `${located.layerIndex} ${located.entry.path}`
     const known = entries.get(key)
-    if (known === undefined) entries.set(key, entryOf(access, located, target))
+    if (known === undefined) entries.set(key, entryOf(access, located, linked, target))
     else known.kinds = allKinds(known.kinds, [access.kind])
   }
   return {
@@ -54,8 +56,9 @@ export function importRecord(foreign: ForeignAccesses, target: ImportTarget): Ac
       durationSeconds: lastMicroseconds / 1e6,
       exitStatus: null,
       counters: counters(foreign, outside.size),
-      complete: true,
-      incompleteReasons: [],
+      complete: foreign.unresolved === 0,
+      incompleteReasons:
+        foreign.unresolved === 0 ? [] : [`the path of ${foreign.unresolved} accesses cannot be told`],
     },
     entries: [...entries.values()],
   }
@@ -65,6 +68,7 @@ export function importRecord(foreign: ForeignAccesses, target: ImportTarget): Ac
 function locate(
   { path, place }: ForeignAccess,
   index: LayerIndex,
+  linked: readonly LinkedFiles[],
   { layers }: ImportTarget,
 ): Located | undefined {
   if (place !== null) {
@@ -72,7 +76,7 @@ function locate(
       'layerIndex' in place
         ? place.layerIndex
         : layers.findIndex(({ digest }) => digest === place.layerDigest)
-    const entry = layers[layerIndex]?.entries.find((each) => each.path === path)
+    const entry = linked[layerIndex]?.at(path)
     if (entry !== undefined) return isFile(entry) ? { layerIndex, entry } : undefined
   }
   const located = index.trace(path).at(-1)
@@ -83,7 +87,12 @@ function isFile({ type }: TarEntry): boolean {
   return type === 'reg' || type === 'hardlink'
 }
 
-function entryOf(access: ForeignAccess, { layerIndex, entry }: Located, target: ImportTarget): RecordEntry {
+function entryOf(
+  access: ForeignAccess,
+  { layerIndex, entry }: Located,
+  linked: readonly LinkedFiles[],
+  target: ImportTarget,
+): RecordEntry {
   const { kind, microseconds, pid, command } = access
   return {
     path: Buffer.from(entry.path, 'latin1'),
@@ -93,7 +102,7 @@ function entryOf(access: ForeignAccess, { layerIndex, entry }: Located, target: 
     phase: 'run',
     kinds: [kind],
     firstAccessMicroseconds: microseconds,
-    sizeBytes: entry.sizeBytes,
+    sizeBytes: linked[layerIndex]?.fileOf(entry)?.sizeBytes ?? 0,
     pid,
     command: command === null ? null : Buffer.from(command),
   }

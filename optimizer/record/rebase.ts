@@ -4,6 +4,7 @@ import type { TarEntry } from '../tar/entry.ts'
 import type { PathArchitecture } from './architecture-paths.ts'
 import { pathsFor } from './architecture-paths.ts'
 import { LayerIndex, type Located } from './layer-index.ts'
+import { LinkedFiles } from './linked-files.ts'
 
 /** The image that a record is carried over to. */
 export interface RebaseTarget {
@@ -49,10 +50,11 @@ export function rebaseRecord(
   sameContent: SameContent = () => undefined,
 ): Rebased {
   const index = new LayerIndex(target.layers.map((layer) => layer.entries))
+  const linked = target.layers.map((layer) => new LinkedFiles(layer.entries))
   const matches = new Map<string, RebaseMatch>()
   const carried = new Map<string, RecordEntry>()
   for (const entry of entries) {
-    const found = locate(entry, index, target)
+    const found = locate(entry, index, linked, target)
     const key = `${entry.layerIndex} ${entry.path.toString('latin1')}`
     if (!matches.has(key)) matches.set(key, matchOf(entry, found, target, sameContent))
     if (found === undefined) continue
@@ -60,7 +62,7 @@ export function rebaseRecord(
     const newKey = `${moved.phase} ${moved.layerIndex} ${found.entry.path}`
     if (!carried.has(newKey)) carried.set(newKey, moved)
   }
-  const { image: rebasedFrom } = header
+  const rebasedFrom = header.rebasedFrom ?? header.image
   return {
     record: {
       header: { ...header, image: target.image, ...(rebasedFrom === null ? {} : { rebasedFrom }) },
@@ -70,17 +72,26 @@ export function rebaseRecord(
   }
 }
 
-function locate({ path }: RecordEntry, index: LayerIndex, { from, to }: RebaseTarget): Located | undefined {
+/** A hard link's entry has no size: its file has. */
+type Found = Located & { sizeBytes: number }
+
+function locate(
+  { path }: RecordEntry,
+  index: LayerIndex,
+  linked: readonly LinkedFiles[],
+  { from, to }: RebaseTarget,
+): Found | undefined {
   for (const candidate of pathsFor(path.toString('latin1'), from, to)) {
     const located = index.trace(candidate).at(-1)
-    if (located?.entry.type === 'reg' || located?.entry.type === 'hardlink') return located
+    const file = located && linked[located.layerIndex]?.fileOf(located.entry)
+    if (located !== undefined && file !== undefined) return { ...located, sizeBytes: file.sizeBytes }
   }
   return undefined
 }
 
 function matchOf(
   entry: RecordEntry,
-  found: Located | undefined,
+  found: Found | undefined,
   { layers }: RebaseTarget,
   sameContent: SameContent,
 ): RebaseMatch {
@@ -97,7 +108,7 @@ function matchOf(
 
 function kindOf(
   entry: RecordEntry,
-  found: Located,
+  found: Found,
   layerDigest: string | undefined,
   sameContent: SameContent,
 ): MatchKind {
@@ -105,12 +116,12 @@ function kindOf(
     return 'same-layer'
   const same = sameContent(entry, found)
   if (same !== undefined) return same ? 'same-content' : 'other-content'
-  return found.entry.type === 'reg' && found.entry.sizeBytes === entry.sizeBytes ? 'same-size' : 'other-size'
+  return found.sizeBytes === entry.sizeBytes ? 'same-size' : 'other-size'
 }
 
 function movedEntry(
   entry: RecordEntry,
-  { layerIndex, entry: file }: Located,
+  { layerIndex, entry: file, sizeBytes }: Found,
   target: RebaseTarget,
 ): RecordEntry {
   return {
@@ -119,7 +130,6 @@ function movedEntry(
     manifestDigest: target.image.manifestDigest,
     layerIndex,
     layerDigest: target.layers[layerIndex]?.digest ?? null,
-    // A hard link's entry has no size.
-    sizeBytes: file.type === 'reg' ? file.sizeBytes : entry.sizeBytes,
+    sizeBytes,
   }
 }

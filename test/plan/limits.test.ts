@@ -54,7 +54,7 @@ describe('What comes first', () => {
   })
 
   const limited = (budgetBytes: number | null, excluded: string[] = []) =>
-    limitOrder(WANTED, layers, { excluded, budgetBytes }, () => zones)
+    limitOrder({ wanted: WANTED, excluded: [] }, layers, { excluded, budgetBytes }, () => zones)
 
   async function bytesOf(wanted: readonly WantedFile[]): Promise<number> {
     let bytes = 0
@@ -106,6 +106,24 @@ describe('What comes first', () => {
     ])
     const both = await limited(await bytesOf(wanted), ['**/two'])
     assert.deepEqual(both.wanted, wanted)
+  })
+
+  it('tells of a file once, with its size, and of none that comes first by another name', async () => {
+    const names = ['b/link', 'b/one', 'b/c/two'].map((path) => ({ layerIndex: 1, path }))
+    const of = async (excluded: string[], listed: WantedFile[] = []) =>
+      (
+        await limitOrder(
+          { wanted: names.slice(0, 2), excluded: listed },
+          layers,
+          { excluded, budgetBytes: null },
+          () => zones,
+        )
+      ).leftOut.map(({ path, sizeBytes }) => [path, sizeBytes])
+    assert.deepEqual(await of(['b/one']), [])
+    assert.deepEqual(await of(['b/*'], names.slice(1)), [
+      ['b/link', 10_000],
+      ['b/c/two', 9999],
+    ])
   })
 
   it('is nothing where the budget holds nothing', async () => {

@@ -153,8 +153,8 @@ describe('Folders', () => {
 
   it('are parted in percent', () => {
     assert.deepEqual(
-      [percent(1, 3), percent(0, 3), percent(1, 100), percent(1, 0)],
-      ['33 %', '0 %', '1.0 %', '0 %'],
+      [percent(1, 3), percent(0, 3), percent(1, 100), percent(1, 0), percent(2999, 3000), percent(3, 3)],
+      ['33 %', '0 %', '1.0 %', '0 %', '99.9 %', '100 %'],
     )
   })
 })

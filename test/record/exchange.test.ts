@@ -193,9 +193,11 @@ describe('What others have seen becomes a record', () => {
         ['hello', 1, 'open', 'sha256:high'],
       ],
     )
-    const { counters, complete, durationSeconds, image } = record.header
+    const { counters, complete, incompleteReasons, durationSeconds, image } = record.header
     assert.deepEqual([counters.received, counters.outsideLayers, counters.unresolved], [7, 2, 1])
-    assert.deepEqual([complete, durationSeconds, image], [true, 1.5, target.image])
+    assert.deepEqual([durationSeconds, image], [1.5, target.image])
+    assert.deepEqual([complete, incompleteReasons], [false, ['the path of 1 accesses cannot be told']])
+    assert.equal(record.entries[3]?.sizeBytes, 3, 'of a hard link that of its file')
     assert.deepEqual(parseRecord(formatRecord(record)), record)
   })
 })

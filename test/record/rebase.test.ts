@@ -105,6 +105,22 @@ describe('A record of a rebuilt image', () => {
   })
 })
 
+describe('A record that is carried over', () => {
+  it('knows the file that a hard link stands for', () => {
+    const { record, matches } = rebased(
+      [recordEntry('b', { sizeBytes: 1 })],
+      target([['base', [file('a', 'x'), link('c', 'a'), link('b', 'c')]]]),
+    )
+    assert.deepEqual([matches[0]?.match, record.entries[0]?.sizeBytes], ['same-size', 1])
+  })
+
+  it('names the image that was run, however often', () => {
+    const layers: [string, TarItem[]][] = [['base', [file('a', 'x')]]]
+    const once = rebased([recordEntry('a')], target(layers)).record
+    assert.deepEqual(rebaseRecord(once, target(layers)).record.header.rebasedFrom, OLD)
+  })
+})
+
 describe('A record of another architecture', () => {
   const ARM64 = { architecture: 'arm64', variant: 'v8' }
 
@@ -143,5 +159,7 @@ describe('A record of another architecture', () => {
       'lib/arm-linux-gnueabihf/a',
     )
     assert.deepEqual(pathsFor('lib/ld-musl-x86_64.so.1', AMD64, ARM64)[0], 'lib/ld-musl-aarch64.so.1')
+    const armhf = { architecture: 'arm', variant: 'v6' }
+    assert.deepEqual(pathsFor('lib/ld-musl-x86_64.so.1', AMD64, armhf)[0], 'lib/ld-musl-armhf.so.1')
   })
 })
