@@ -100,11 +100,27 @@ describe('the cache of unpacked layers', () => {
   })
 
   it('unpacks a layer once where two runs want it at the same time, on different bases', async () => {
-    const [one, other, shared] = [layerTar('a', 1), layerTar('b', 2), layerTar('c', 3)]
-    const opened: number[] = []
-    await Promise.all([use('first', [one, shared], opened), use('second', [other, shared], opened)])
-    assert.deepEqual(opened.sort(), [0, 0, 1])
-    assert.deepEqual(there(), hexes(one, other, shared))
+    const tar = layerTar('a', 1)
+    const opened: string[] = []
+    const add = (base: string, meanwhile = async () => {}) =>
+      cache.add(
+        { diffId: digestOf(tar), chainId: digestOf(base) },
+        async (body) => {
+          opened.push(base)
+          await meanwhile()
+          const layer = await openTar(tar)
+          return await body(layer).finally(() => layer.close())
+        },
+        [],
+        NEVER,
+      )
+    let second: ReturnType<typeof add> | undefined
+    const first = await add('one', async () => {
+      second = add('other')
+      await new Promise((resolve) => setImmediate(resolve))
+    })
+    assert.deepEqual([first.isNew, (await second)?.isNew, opened], [true, false, ['one']])
+    assert.deepEqual(there(), hexes(tar))
   })
 
   it('names the folder of a layer that an image has twice in its topmost place alone', async () => {
