@@ -5,6 +5,7 @@ import type { OrderOrigin } from './image-order.ts'
 import { addAccesses } from './plan/accesses.ts'
 import type { AnalysisWarning, FileAnalysis, LayerAnalysis } from './plan/analysis.ts'
 import { type LargeDirectory, type LargeFile, largestDirectories, largestFiles } from './plan/largest.ts'
+import { otherNames } from './plan/other-names.ts'
 import { textOf } from './plan/paths.ts'
 import { sumsOf, totalOf } from './plan/sums.ts'
 import { type WeighedLayer, warningsOf } from './plan/warnings.ts'
@@ -46,18 +47,23 @@ export function shortPlan({ converted, order }: ConvertedPlatform<OrderOrigin>):
 
 /** Of the files that come first alone. */
 function analysedLayer(layer: ConvertedLayer): WeighedLayer & Pick<LayerAnalysis, 'sums'> {
-  const { index, target, hotZoneBytes, firstFiles } = layer
-  const files = firstFiles.map(
-    ({ path, sizeBytes }): FileAnalysis => ({
-      path: textOf(path),
-      sizeBytes,
-      hot: true,
-      links: [],
-      chunks: null,
-      compressedBytes: null,
-      access: null,
-    }),
-  )
+  const { index, target, hotZoneBytes, first } = layer
+  // A record may name a file by a hard link, which then comes first as well.
+  const links = first.filter(({ type }) => type === 'hardlink')
+  const names = otherNames(new Map(links.map(({ path, linkPath }) => [path, linkPath])))
+  const files = first
+    .filter(({ type }) => type === 'reg')
+    .map(
+      ({ path, sizeBytes }): FileAnalysis => ({
+        path: textOf(path),
+        sizeBytes,
+        hot: true,
+        links: (names.get(path) ?? []).map(textOf),
+        chunks: null,
+        compressedBytes: null,
+        access: null,
+      }),
+    )
   return {
     index,
     format: 'tar',

@@ -163,10 +163,11 @@ async function diff(
     import('../record/diff-text.ts'),
   ])
   const records = [readRecordFile(first).record, readRecordFile(second).record] as const
-  const found = diffRecords(...records, argv['ignore-order'] === true)
+  const ignoreOrder = argv['ignore-order'] === true
+  const found = diffRecords(...records, ignoreOrder)
   const output =
     argv.json === true ? `${JSON.stringify(found, null, 2)}\n` : formatRecordsDiff(found, first, second)
-  return found.equal ? output : { output, failure: recordsDifferError(found, first, second) }
+  return found.equal ? output : { output, failure: recordsDifferError(found, first, second, ignoreOrder) }
 }
 
 async function rebase(

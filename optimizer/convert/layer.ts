@@ -47,8 +47,8 @@ export interface ConvertedLayer {
   prioritizedBytes: number
   /** Compressed bytes before the landmark: what a client fetches first. */
   hotZoneBytes: number
-  /** These files, in their order. */
-  firstFiles: TarEntry[]
+  /** Entries before the landmark, links to these files included, in their order. */
+  first: readonly TarEntry[]
   /** Paths that were to come first and are not in this layer. */
   missing: PathKey[]
   notes: TarNotes
@@ -121,7 +121,7 @@ async function writeLayer(
     prioritizedFiles: files.length,
     prioritizedBytes: files.reduce((sum, entry) => sum + entry.sizeBytes, 0),
     hotZoneBytes: blob.hotZoneBytes,
-    firstFiles: files,
+    first: ordering.prioritized,
     missing: ordering.missing,
     notes: layer.notes,
   }
@@ -158,7 +158,7 @@ async function copyLayer(request: LayerRequest, writer: BlobWriter): Promise<Con
     prioritizedFiles: 0,
     prioritizedBytes: 0,
     hotZoneBytes: 0,
-    firstFiles: [],
+    first: [],
     missing: [],
     notes: layer.notes,
   }

@@ -66,7 +66,7 @@ export async function reuseLayer(request: ReuseRequest): Promise<ConvertedLayer 
     prioritizedFiles: first.length,
     prioritizedBytes: first.reduce((sum, entry) => sum + entry.sizeBytes, 0),
     hotZoneBytes: hotZoneBytes(found, first),
-    firstFiles: first,
+    first: ordering.prioritized,
     missing: ordering.missing,
     // Nothing was left out.
     notes: { ...layer.notes, formatEntries: 0 },

@@ -40,11 +40,12 @@ export function recordsDifferError(
   { onlyFirst, onlySecond, order }: RecordsDiff,
   first: string,
   second: string,
+  ignoreOrder: boolean,
 ): CodedError {
   const parts = [
     ...(onlyFirst.length > 0 ? [`${onlyFirst.length} files are in ${first} alone`] : []),
     ...(onlySecond.length > 0 ? [`${onlySecond.length} files are in ${second} alone`] : []),
-    ...(order.same ? [] : ['the order is another one']),
+    ...(order.same || ignoreOrder ? [] : ['the order is another one']),
   ]
   return new CodedError('RECORDS_DIFFER', `the records differ: ${parts.join(', ')}`, {
     exitCode: EXIT.verification,

@@ -162,6 +162,19 @@ describe('--prefetch-budget and --exclude', () => {
   })
 })
 
+describe('Warnings', () => {
+  it('are alike before and after a conversion, of files that are named by a hard link as well', async () => {
+    const opened = writeRecord('opened', [
+      entry('bin/ash', 0, { kinds: ['open'] }),
+      entry('app/opened', 1, { kinds: ['open'] }),
+    ])
+    const { warnings } = await plan('--record-in', opened)
+    const { platforms } = await convertSoon('warned', '--record-in', opened)
+    assert.match(warnings[0]?.message ?? '', /^2 files of /)
+    assert.deepEqual(platforms[0]?.plan.warnings, warnings)
+  })
+})
+
 describe('optimizer explain', () => {
   it('tells where a file is, and the line that put it there', async () => {
     await convertSoon('paths', '--record-in', record, '--estargz-chunk-size', '16384')

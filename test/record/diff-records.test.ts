@@ -31,7 +31,7 @@ describe('The difference of two records', () => {
       formatRecordsDiff(diff, 'x', 'y'),
       /in both: 2 files, in the same order\nonly in x: 1 files\n {2}b\n/,
     )
-    const error = recordsDifferError(diff, 'x', 'y')
+    const error = recordsDifferError(diff, 'x', 'y', false)
     assert.deepEqual([error.code, error.exitCode], ['RECORDS_DIFFER', 6])
   })
 
@@ -45,6 +45,8 @@ describe('The difference of two records', () => {
     assert.equal(diffRecords(record('a', 'b', 'c'), record('c', 'b', 'a')).order.agreement, 0)
     assert.equal(diffRecords(record('a', 'b'), record('b', 'a')).equal, false)
     assert.equal(diffRecords(record('a', 'b'), record('b', 'a'), true).equal, true)
+    assert.match(recordsDifferError(diff, 'x', 'y', false).message, /the order is another one$/)
+    assert.match(recordsDifferError(diff, 'x', 'y', true).message, /1 files are in y alone$/)
   })
 
   it('tells layers of one image apart, and takes files of different images by path', () => {
