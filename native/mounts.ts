@@ -2,6 +2,7 @@
  * Mounting as containerd means it: a mount is a type, a source and option words.
  * @see containerd, core/mount/mount_linux.go (parseMountOptions, Mount)
  */
+import { statfsSync } from 'node:fs'
 import { release } from 'node:os'
 import { PreconditionError } from '../shared/errors.ts'
 import { loadAddon } from './addon.ts'
@@ -225,6 +226,14 @@ export function unmount(target: string, options: { detach?: boolean } = {}): boo
     if (nothingThere) return false
     throw error
   }
+}
+
+/** Magic number of overlayfs. @see statfs(2) */
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630
+
+/** Whether a folder is on an overlay. @throws NodeJS errors of statfs(2) */
+export function isOverlay(folder: string): boolean {
+  return statfsSync(folder).type === OVERLAYFS_SUPER_MAGIC
 }
 
 /** Makes a named pipe; `mode` is subject to the umask. @throws {NativeError} FIFO_FAILED */

@@ -14,12 +14,12 @@ import {
   mkdtempSync,
   readFileSync,
   renameSync,
-  statfsSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { type FolderFacts, FolderTree } from '../../native/folder-tree.ts'
+import { isOverlay } from '../../native/mounts.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Digest } from '../image/digest.ts'
@@ -41,8 +41,6 @@ export const FILES_FOLDER = 'fs'
 /** Of the cache folder, which holds other things, too. */
 const OWN_FOLDER = 'unpacked'
 const SCHEMA_VERSION = 1
-/** Magic number of overlayfs. @see statfs(2) */
-const OVERLAYFS_SUPER_MAGIC = 0x794c7630
 
 /** What {@link LAYER_FILE} holds. */
 export interface LayerFacts {
@@ -101,7 +99,7 @@ export class LayerCache {
 
   /** @throws {PreconditionError} CACHE_UNUSABLE where no overlay can have its writable layer */
   newUse(runId: string): LayerUse {
-    if (statfsSync(this.folder).type === OVERLAYFS_SUPER_MAGIC)
+    if (isOverlay(this.folder))
       throw new PreconditionError(
         'CACHE_UNUSABLE',
         `${this.folder} is on an overlay, as a container's own root is, and cannot hold the writable layer of another one: name a folder of an ordinary disk or volume with --cache-dir`,

@@ -1,7 +1,7 @@
 /** The workload's root file system: a writable layer on top of the image, mounted in the run folder. */
 import { mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type MountRequest, mount, unmount } from '../../native/mounts.ts'
+import { isOverlay, type MountRequest, mount, unmount } from '../../native/mounts.ts'
 import { NativeError } from '../../native/system-error.ts'
 import type { UnpackedImage } from './engine.ts'
 import { mountPointsBelow } from './mount-points.ts'
@@ -24,9 +24,7 @@ export interface OverlayFolders {
   lazyLowers: number
 }
 
-/** Magic number of overlayfs. @see statfs(2) */
-const OVERLAYFS_SUPER_MAGIC = 0x794c7630
-/** Snapshotters that pull lazily serve layers by it. */
+/** Magic number of FUSE. @see statfs(2). Snapshotters that pull lazily serve layers by it. */
 const FUSE_SUPER_MAGIC = 0x65735546
 
 /** @throws {NativeError} MOUNT_FAILED */
@@ -37,8 +35,7 @@ export async function mountRootfs(run: Run, image: UnpackedImage): Promise<Rootf
   run.undo.push(`the mount ${path}`, () => unmountBelow(path))
   for (const { type, source, target, options } of mounts)
     mountOnce({ type, source, target: join(path, target), options })
-  const isOverlay = statfsSync(path).type === OVERLAYFS_SUPER_MAGIC
-  return { path, overlay: isOverlay ? overlayFolders(mounts) : null }
+  return { path, overlay: isOverlay(path) ? overlayFolders(mounts) : null }
 }
 
 function overlayFolders(mounts: readonly { target: string; options: readonly string[] }[]): OverlayFolders {

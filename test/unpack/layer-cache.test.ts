@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { isOverlay } from '../../native/mounts.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { claim } from '../../optimizer/unpack/claim.ts'
 import { type CacheLimits, cleanCache } from '../../optimizer/unpack/clean-cache.ts'
@@ -36,7 +37,8 @@ describe('the cache of unpacked layers', () => {
   let folder: string
   let cache: LayerCache
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'layer-cache-'))
+    // A container's own root is an overlay, on which there can be no cache.
+    folder = mkdtempSync(join(isOverlay(tmpdir()) ? '/dev/shm' : tmpdir(), 'layer-cache-'))
     cache = LayerCache.open(folder, SILENT_LOG)
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,5 +1,6 @@
 /** One container and its task in containerd: created, started, removed. */
 
+import { messageOf } from '../../../shared/errors.ts'
 import { ContainerdError, detailsOf } from '../../containerd/errors.ts'
 import type { Tasks } from '../../containerd/tasks.ts'
 import { creationFailure } from '../creation-failure.ts'
@@ -51,7 +52,10 @@ export class ContainerdContainer implements Container {
     } catch (error) {
       if (!(error instanceof ContainerdError)) throw error
       // crun leaves the group where it fails after having made it.
-      if (error.code === 'CONTAINERD_ERROR') await removeWorkloadCgroup(id)
+      if (error.code === 'CONTAINERD_ERROR')
+        await removeWorkloadCgroup(id).catch((cause) =>
+          run.log.warn(`could not remove the control group ${id}: ${messageOf(cause)}`),
+        )
       throw creationFailure(detailsOf(error), error)
     }
   }
