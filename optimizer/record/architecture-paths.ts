@@ -49,9 +49,16 @@ export function pathsFor(path: PathKey, from: PathArchitecture, to: PathArchitec
   const slash = path.lastIndexOf('/') + 1
   const loader = old.loaders.indexOf(path.slice(slash))
   const named = loader < 0 ? path : `${path.slice(0, slash)}${other.loaders[loader]}`
-  const rewritten = named.replaceAll(old.triplet, other.triplet)
+  const rewritten = named
+    .replaceAll(old.triplet, other.triplet)
+    .replaceAll(muslTriplet(old), muslTriplet(other))
   if (rewritten === path) return [path]
   return [...new Set([rewritten, inOtherLibFolder(rewritten), path])]
+}
+
+/** As Alpine's Python names its modules. */
+function muslTriplet({ triplet }: Names): string {
+  return triplet.replace('-gnu', '-musl')
 }
 
 /** Loaders are in `lib64` on some architectures, in `lib` on others. */

@@ -100,6 +100,9 @@ describe('optimizer report', () => {
     await reject(['report'], 'USAGE')
     await reject(['report', image('a'), image('b'), image('c')], 'ARGUMENT_INVALID')
     await reject(['report', record, '-o', '/no/such/folder/page.html'], 'OPTION_INVALID')
+    await reject(['report', record, record, '-o', path('two.html')], 'ARGUMENT_INVALID')
+    writeFileSync(path('original.json'), `${JSON.stringify({ path: 'bin/sh' })}\n`)
+    await reject(['report', path('original.json'), '-o', path('original.html')], 'RECORD_WITHOUT_TIMES')
   })
 })
 

@@ -70,6 +70,12 @@ describe('A plan warns of', () => {
     )
   })
 
+  it('a file by a name that makes no line of its own', () => {
+    const [warning] = warningsOf(image([file('x\nwarning: all is well', 2048 * MIB)], 20 * MIB))
+    assert.match(warning?.message ?? '', /^x\\nwarning: all is well is 2\.0 GiB/)
+    assert.equal(warning?.path, 'x\nwarning: all is well')
+  })
+
   it('a hot zone of more than a third of the image', () => {
     assert.deepEqual(codes(image([file('a', MIB)], 33 * MIB)), [])
     assert.deepEqual(codes(image([file('a', MIB)], 34 * MIB)), ['LARGE_HOT_ZONE'])

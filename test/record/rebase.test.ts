@@ -159,6 +159,10 @@ describe('A record of another architecture', () => {
       'lib/arm-linux-gnueabihf/a',
     )
     assert.deepEqual(pathsFor('lib/ld-musl-x86_64.so.1', AMD64, ARM64)[0], 'lib/ld-musl-aarch64.so.1')
+    assert.deepEqual(
+      pathsFor('usr/lib/python3.12/x.cpython-312-x86_64-linux-musl.so', AMD64, ARM64)[0],
+      'usr/lib/python3.12/x.cpython-312-aarch64-linux-musl.so',
+    )
     const armhf = { architecture: 'arm', variant: 'v6' }
     assert.deepEqual(pathsFor('lib/ld-musl-x86_64.so.1', AMD64, armhf)[0], 'lib/ld-musl-armhf.so.1')
   })

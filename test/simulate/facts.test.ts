@@ -6,6 +6,7 @@ import { CLIENT } from '../../optimizer/simulate/client-model.ts'
 import { factsAsIs, factsByRecord, ownTime } from '../../optimizer/simulate/facts-of-analysis.ts'
 import { lazyStart } from '../../optimizer/simulate/lazy-start.ts'
 import { link } from '../../optimizer/simulate/link.ts'
+import { formatSimulation, simulationResult } from '../../optimizer/simulation-result.ts'
 import { analysisOf, headerOf } from '../helpers/analysis.ts'
 
 const OWN = { seconds: 1, until: 'ready' as const }
@@ -40,6 +41,12 @@ describe('What a start is predicted from', () => {
     const [layer] = factsByRecord(unordered, OWN).layers
     assert.equal(layer?.lazy?.prefetchFiles, 2)
     assert.equal(layer?.sizeBytes, LAYER.sums.sizeBytes)
+  })
+
+  it('is told without what would steer a terminal', () => {
+    const hostile = { ...IMAGE, name: 'a\x1b[2J\nb' }
+    const text = formatSimulation(simulationResult(hostile, [link(1e8, 0.01)], null))
+    assert.match(text, /^a\\x1b\[2J\\nb \(/)
   })
 
   it('is nothing where a record has no times', () => {
