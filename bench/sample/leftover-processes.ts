@@ -27,6 +27,12 @@ export async function killProcesses(address: string): Promise<void> {
   }
 }
 
+/** Of the shims that were started for this containerd and are there. */
+export function shimSockets(address: string): string[] {
+  const shims = listProcesses().filter(({ command }) => isShimOf(command, address))
+  return shims.map(({ command }) => shimSocket(command, address))
+}
+
 /** The socket of a shim. @see containerd, runtime/v2/shim/util_unix.go, SocketAddress */
 function shimSocket(command: string[], address: string): string {
   const option = (name: string) => command[command.indexOf(name) + 1] ?? ''

@@ -129,34 +129,31 @@ export function runFoldersRoot(): string {
 function makeRunFolder(file: RunFile): string {
   const root = runFoldersRoot()
   const folder = join(root, file.id)
-  for (;;) {
-    mkdirSync(root, { recursive: true, mode: 0o700 })
-    const { uid } = lstatSync(root)
-    if (uid !== process.getuid?.())
-      throw new PreconditionError('RUN_FOLDER_FOREIGN', `${root} belongs to user ${uid}: remove it`)
-    try {
-      mkdirSync(folder, { mode: 0o700 })
-      break
-    } catch (error) {
-      // Another run has just removed the empty root.
-      if (systemCodeOf(error) !== 'ENOENT') throw error
-    }
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const { uid } = lstatSync(root)
+  if (uid !== process.getuid?.())
+    throw new PreconditionError('RUN_FOLDER_FOREIGN', `${root} belongs to user ${uid}: remove it`)
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (cause) {
+    if (systemCodeOf(cause) !== 'ENOENT') throw cause
+    const message = `${root} was removed on the host while it is mounted here: make it there, and start this container anew`
+    throw new PreconditionError('RUN_FOLDER_GONE', message, { cause })
   }
   writeFileSync(join(folder, RUN_FILE), `${JSON.stringify(file)}\n`, { mode: 0o600 })
   return folder
 }
 
-/** Removes a run folder, and the folder of run folders when it was the last one. @returns false when there was none */
+/**
+ * Removes a run folder. The folder of run folders stays: a container may have it mounted, where what is made anew is not
+ * seen.
+ * @returns false when there was none
+ */
 export function removeRunFolder(folder: string): boolean {
   const existed = existsSync(folder)
   // A file system that is still mounted below must not be emptied: its mount point refuses to go (EBUSY).
   rmMountPoint(join(folder, ROOTFS_FOLDER))
   rmSync(folder, { recursive: true, force: true })
-  try {
-    rmdirSync(runFoldersRoot())
-  } catch (error) {
-    if (!['ENOTEMPTY', 'ENOENT', 'EEXIST'].includes(systemCodeOf(error) ?? '')) throw error
-  }
   return existed
 }
 

@@ -1,7 +1,7 @@
 /** The optimizer in a container of the same containerd, with what docs/in-container.md gives it and nothing more. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -112,8 +112,15 @@ describe('The optimizer in a container', { skip: skipWithoutContainerd() || skip
   }
 
   it('records what it records beside the container', async () => {
+    mkdirSync(runFoldersRoot(), { recursive: true, mode: 0o700 })
+    const { ino } = statSync(runFoldersRoot())
     const outside = await bench.run(RECORD)
     assert.equal(outside.code, 0, outside.stderr)
+    assert.equal(
+      statSync(runFoldersRoot()).ino,
+      ino,
+      'a run on the host takes the folder away from containers',
+    )
     const inside = await inContainer(RECORD, { capabilities: [...OF_EVERY_CONTAINER, ...DOCUMENTED] })
     assert.equal(inside.code, 0, inside.stderr)
     const paths = ({ stdout }: Finished) =>
@@ -121,6 +128,16 @@ describe('The optimizer in a container', { skip: skipWithoutContainerd() || skip
     assert.deepEqual(paths(inside), paths(outside))
     assert.ok(paths(inside).includes('run data/a'))
     assert.deepEqual(await bench.leftovers(), [])
+  })
+
+  it('whose run folder was removed on the host is told so', async () => {
+    const gone = join(folder, 'gone')
+    mkdirSync(gone, { mode: 0o700 })
+    const script = 'mount --bind "$0" "$1" && rmdir "$0" && shift && exec "$@"'
+    const wrapper = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, gone]
+    const { code, stdout, stderr } = await bench.run(RECORD, {}, [...wrapper, runFoldersRoot()])
+    assert.deepEqual({ code, stdout }, { code: 3, stdout: '' }, stderr)
+    assert.match(stderr, /was removed on the host .* \[RUN_FOLDER_GONE\]$/m)
   })
 
   it('without the pid namespace of the host is refused before anything runs', async () => {

@@ -1,24 +1,18 @@
 /** The daemon that tests and the sample run start for themselves. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { namespaceCgroups } from '../../bench/sample/leftover-cgroups.ts'
+import { shimSockets } from '../../bench/sample/leftover-processes.ts'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
 import { openContainerd, skipWithoutContainerd } from '../helpers/containerd.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { WorkloadBench } from '../helpers/workload.ts'
-
-const SHARED_FOLDERS = ['/run/containerd/s', '/run/containerd/runc']
-
-function sharedEntries(): string[] {
-  return SHARED_FOLDERS.flatMap((folder) =>
-    existsSync(folder) ? readdirSync(folder).map((name) => `${folder}/${name}`) : [],
-  )
-}
 
 describe('a private containerd', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
   it('answers, and is gone without a trace when stopped, also when stopped twice', async () => {
@@ -59,14 +53,14 @@ describe('a private containerd', { skip: skipWithoutContainerd() || skipWithoutF
   })
 
   it('takes a running task with it: processes, mounts, sockets, state', async () => {
-    const before = new Set(sharedEntries())
     const bench = await WorkloadBench.open()
     const image = await bench.image([], { Env: ['PATH=/bin'] })
     const { daemon } = bench.containerd
     let during: string[] = []
     let stopped: Promise<void> | undefined
     const onLine = () => {
-      during = sharedEntries().filter((path) => !before.has(path))
+      const paths = [...shimSockets(daemon.address), join('/run/containerd/runc', daemon.namespace)]
+      during = [...new Set(paths)].filter((path) => existsSync(path))
       stopped = daemon.stop()
     }
     await assert.rejects(bench.shell(image, 'sleep 0.2; echo started; sleep 1000', { onLine }))
