@@ -110,7 +110,7 @@ describe('bin/setup on a machine without containerd', { skip: skipWithoutFanotif
     assert.equal(status, 3)
     assert.match(
       stderr,
-      /apt could not download containerd \(see above\): connect the machine to Debian's packages/,
+      /apt could not download runc \(see above\): connect the machine to Debian's packages/,
     )
     assert.deepEqual(readdirSync(tools()), ['bin'])
   })
