@@ -1,10 +1,11 @@
 /** The blobs of a repository. What is written is sent in the background; what is read may be kept for a second time. */
-import { CodedError, NotFoundError } from '../../shared/errors.ts'
+import { NotFoundError } from '../../shared/errors.ts'
 import { type Descriptor, isIndexType, isManifestType } from '../image/descriptor.ts'
 import { type Digest, DigestCounter, isDigest } from '../image/digest.ts'
 import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
 import type { FoundManifest, Repository } from '../registry/repository.ts'
 import type { RegistrySettings } from '../registry/settings.ts'
+import { requireExpected } from './expected-content.ts'
 import { BlobLabels } from './labels.ts'
 import { RegistryUploads } from './registry-uploads.ts'
 import type { BlobInfo, BlobWriter, ContentStore } from './store.ts'
@@ -265,13 +266,7 @@ class TransitWriter implements BlobWriter {
     sizeBytes: number
     labels?: Record<string, string>
   }): Promise<void> {
-    const { sizeBytes } = this.#counter
-    const digest = this.#counter.digest()
-    if (digest !== expected.digest || sizeBytes !== expected.sizeBytes)
-      throw new CodedError(
-        'CONTENT_MISMATCH',
-        `${this.#ref}: ${sizeBytes} bytes with ${digest} came, not ${expected.sizeBytes} with ${expected.digest}`,
-      )
+    const { digest } = requireExpected(this.#ref, this.#counter, expected)
     this.#ended = true
     this.#ends.end()
     await this.#ends.commit(this.#blob, digest, expected.labels ?? {})

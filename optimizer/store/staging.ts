@@ -4,8 +4,9 @@
  */
 import { type FileHandle, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CodedError, messageOf, PreconditionError } from '../../shared/errors.ts'
+import { messageOf, PreconditionError } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
+import { requireExpected } from './expected-content.ts'
 import { formatIdentity, ownIdentity } from './process-identity.ts'
 import type { BlobWriter } from './store.ts'
 
@@ -126,14 +127,7 @@ class StagedWriter implements BlobWriter {
     sizeBytes: number
     labels?: Record<string, string>
   }): Promise<void> {
-    const { sizeBytes } = this.#counter
-    const digest = this.#counter.digest()
-    if (digest !== expected.digest || sizeBytes !== expected.sizeBytes) {
-      throw new CodedError(
-        'CONTENT_MISMATCH',
-        `${this.#ref}: ${sizeBytes} bytes with ${digest} were written, not ${expected.sizeBytes} with ${expected.digest}`,
-      )
-    }
+    const { digest, sizeBytes } = requireExpected(this.#ref, this.#counter, expected)
     await this.#file.sync()
     await this.#end()
     this.#staging.add(digest, { path: this.#path, sizeBytes }, expected.labels ?? {})
