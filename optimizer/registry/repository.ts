@@ -4,6 +4,7 @@ import { MEDIA_TYPE } from '../image/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../image/digest.ts'
 import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
 import { type BlobRange, downloadBlob } from './download.ts'
+import { type BlobUnderWay, EarlyUpload } from './early-upload.ts'
 import { invalidAnswer, RegistryError } from './errors.ts'
 import type { Capability } from './hosts-file.ts'
 import type { Session } from './session.ts'
@@ -110,6 +111,11 @@ export class Repository {
 
   async upload(blob: BlobToSend): Promise<void> {
     await uploadBlob(this.#writer(), blob)
+  }
+
+  /** Sends what there is of a blob while it is made. */
+  beginUpload(blob: BlobUnderWay): EarlyUpload {
+    return new EarlyUpload(this.#writer(), blob)
   }
 
   /**

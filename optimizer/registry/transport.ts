@@ -26,7 +26,8 @@ export interface HttpRequest {
 }
 
 export interface HttpBody {
-  sizeBytes: number
+  /** null: not known before its end. */
+  sizeBytes: number | null
   /** From the beginning, each time it is sent. */
   read(): AsyncIterable<Uint8Array>
 }
@@ -130,8 +131,7 @@ export class Transport {
     const { agent, forwarder } = this.#way(url)
     const { protocol, hostname, port } = forwarder ?? url
     const request = protocol === 'https:' ? httpsRequest : httpRequest
-    const length =
-      body === undefined && method !== 'POST' ? {} : { 'content-length': String(body?.sizeBytes ?? 0) }
+    const length = body === undefined && method !== 'POST' ? {} : lengthOf(body)
     const options: RequestOptions = {
       method,
       agent,
@@ -217,10 +217,15 @@ class Watch {
   }
 }
 
+function lengthOf(body: HttpBody | undefined): Record<string, string> {
+  if (body?.sizeBytes === null) return { 'transfer-encoding': 'chunked' }
+  return { 'content-length': String(body?.sizeBytes ?? 0) }
+}
+
 /** Stops where the connection is gone; the answer, or its absence, says why. */
 async function send(outgoing: ClientRequest, body: HttpBody | undefined): Promise<void> {
   const closed = once(outgoing, 'close').catch(() => {})
-  if (body !== undefined && body.sizeBytes > 0)
+  if (body !== undefined && body.sizeBytes !== 0)
     for await (const piece of body.read()) {
       if (outgoing.destroyed) return
       if (!outgoing.write(piece)) await Promise.race([once(outgoing, 'drain'), closed])

@@ -23,7 +23,7 @@ interface Place {
   sentBytes: number
 }
 
-const OCTETS = { 'content-type': 'application/octet-stream' }
+export const OCTETS = { 'content-type': 'application/octet-stream' }
 
 /** @throws {RegistryError} */
 export async function uploadBlob(session: Session, blob: BlobToSend): Promise<void> {
@@ -45,7 +45,9 @@ export async function mountBlob(session: Session, digest: Digest, from: string):
     })
     await answer.drop()
     if (answer.status === 201) return true
-    await cancel(session, answer)
+    // An upload was begun in place of a mount.
+    const location = answer.header('location')
+    if (location !== undefined) await cancel(session, resolveLocation(location, answer.url))
     return false
   } catch (error) {
     const refused =
@@ -55,11 +57,8 @@ export async function mountBlob(session: Session, digest: Digest, from: string):
   }
 }
 
-/** An upload that was begun in place of a mount. */
-async function cancel(session: Session, answer: HttpAnswer): Promise<void> {
-  const location = answer.header('location')
-  if (location === undefined) return
-  const at = resolveLocation(location, answer.url)
+/** The registry may forget what it has of an upload. */
+export async function cancel(session: Session, at: URL): Promise<void> {
   const call = {
     method: 'DELETE',
     at,
@@ -210,14 +209,14 @@ class Upload {
   }
 }
 
-function placeOf(answer: HttpAnswer): URL {
+export function placeOf(answer: HttpAnswer): URL {
   const location = answer.header('location')
   if (location === undefined) throw invalidAnswer(`${answer.url.host} does not say where it takes the bytes`)
   return resolveLocation(location, answer.url)
 }
 
 /** `0-1023` are 1024; `0-0` may be none, and is what an empty upload has. */
-function sentBytes(answer: HttpAnswer): number | undefined {
+export function sentBytes(answer: HttpAnswer): number | undefined {
   const match = /^\s*(?:bytes=)?0-(\d+)\s*$/.exec(answer.header('range') ?? '')
   if (match === null) return undefined
   const last = Number(match[1])
@@ -225,7 +224,7 @@ function sentBytes(answer: HttpAnswer): number | undefined {
 }
 
 /** As it is written, with one parameter more: it may be signed. */
-function withDigest(url: URL, digest: Digest): URL {
+export function withDigest(url: URL, digest: Digest): URL {
   const whole = new URL(url)
   whole.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`
   return whole

@@ -3,6 +3,7 @@ import { NotFoundError } from '../../shared/errors.ts'
 import { type Descriptor, isIndexType, isManifestType } from '../image/descriptor.ts'
 import { type Digest, DigestCounter, isDigest } from '../image/digest.ts'
 import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
+import type { EarlyUpload } from '../registry/early-upload.ts'
 import type { FoundManifest, Repository } from '../registry/repository.ts'
 import type { RegistrySettings } from '../registry/settings.ts'
 import { requireExpected } from './expected-content.ts'
@@ -64,7 +65,9 @@ export class RegistryContent implements ContentStore {
     this.#uploads.throwIfFailed()
     this.ingests.add(ref)
     return new TransitWriter(ref, new TransitBlob(this.#folder), {
-      commit: (blob, digest, labels) => this.#add(blob, digest, labels),
+      begin: (blob) => this.#uploads.begin(blob),
+      commit: (blob, early, digest, labels) => this.#add(blob, early, digest, labels),
+      drop: (early) => this.#uploads.drop(early),
       end: () => this.ingests.delete(ref),
     })
   }
@@ -113,7 +116,7 @@ export class RegistryContent implements ContentStore {
   async settle(blobs: readonly Digest[]): Promise<void> {
     for (const digest of blobs) {
       const held = this.#held.get(digest)
-      if (held !== undefined) this.#send(digest, held, true)
+      if (held !== undefined) this.#send(digest, held, null, true)
     }
     await this.#uploads.settled()
   }
@@ -123,24 +126,31 @@ export class RegistryContent implements ContentStore {
     this.#held.clear()
   }
 
-  async #add(blob: TransitBlob, digest: Digest, labels: Record<string, string>): Promise<void> {
+  async #add(
+    blob: TransitBlob,
+    early: EarlyUpload | null,
+    digest: Digest,
+    labels: Record<string, string>,
+  ): Promise<void> {
     this.#labels.merge(digest, labels)
-    if (this.#held.has(digest) || this.#uploads.has(digest)) return await blob.close()
+    if (this.#held.has(digest) || this.#uploads.has(digest)) {
+      await this.#uploads.drop(early)
+      return await blob.close()
+    }
     this.#held.set(digest, blob)
     // Documents wait: what they are is said by whoever names them, when the image gets its name.
-    if (!(await looksLikeDocument(blob))) this.#send(digest, blob, this.#keeps)
+    if (early !== null || !(await looksLikeDocument(blob))) this.#send(digest, blob, early, this.#keeps)
   }
 
-  #send(digest: Digest, blob: TransitBlob, isKept: boolean): void {
-    this.#uploads.add(
-      { digest, sizeBytes: blob.sizeBytes, read: (start, end) => blob.read(start, end) },
-      async () => {
-        this.#present.set(digest, blob.sizeBytes)
-        if (isKept) return
-        this.#held.delete(digest)
-        await blob.close()
-      },
-    )
+  #send(digest: Digest, blob: TransitBlob, early: EarlyUpload | null, isKept: boolean): void {
+    if (this.#uploads.has(digest)) return
+    const whole = { digest, sizeBytes: blob.sizeBytes, read: blob.read.bind(blob) }
+    this.#uploads.add(whole, early, async () => {
+      this.#present.set(digest, blob.sizeBytes)
+      if (isKept) return
+      this.#held.delete(digest)
+      await blob.close()
+    })
   }
 
   async *#kept(
@@ -238,8 +248,19 @@ async function looksLikeDocument(blob: TransitBlob): Promise<boolean> {
   return false
 }
 
+/** What has fewer bytes is sent when it is whole: it may turn out to be there already. */
+const EARLY_BYTES = 8 * 1024 * 1024
+
 interface WriterEnds {
-  commit(blob: TransitBlob, digest: Digest, labels: Record<string, string>): Promise<void>
+  /** null: not before it is whole. */
+  begin(blob: TransitBlob): EarlyUpload | null
+  commit(
+    blob: TransitBlob,
+    early: EarlyUpload | null,
+    digest: Digest,
+    labels: Record<string, string>,
+  ): Promise<void>
+  drop(early: EarlyUpload | null): Promise<void>
   end(): void
 }
 
@@ -248,6 +269,7 @@ class TransitWriter implements BlobWriter {
   readonly #blob: TransitBlob
   readonly #ends: WriterEnds
   readonly #counter = new DigestCounter()
+  #early: EarlyUpload | null = null
   #ended = false
 
   constructor(ref: string, blob: TransitBlob, ends: WriterEnds) {
@@ -259,6 +281,9 @@ class TransitWriter implements BlobWriter {
   async write(bytes: Uint8Array): Promise<void> {
     this.#counter.update(bytes)
     await this.#blob.append(bytes)
+    if (this.#blob.sizeBytes < EARLY_BYTES) return
+    this.#early ??= this.#ends.begin(this.#blob)
+    this.#early?.grown()
   }
 
   async commit(expected: {
@@ -269,13 +294,14 @@ class TransitWriter implements BlobWriter {
     const { digest } = requireExpected(this.#ref, this.#counter, expected)
     this.#ended = true
     this.#ends.end()
-    await this.#ends.commit(this.#blob, digest, expected.labels ?? {})
+    await this.#ends.commit(this.#blob, this.#early, digest, expected.labels ?? {})
   }
 
   async abort(): Promise<void> {
     if (this.#ended) return
     this.#ended = true
     this.#ends.end()
+    await this.#ends.drop(this.#early)
     await this.#blob.close()
   }
 }

@@ -1,5 +1,6 @@
-/** Blobs that go to a registry beside whatever else is done; a few at a time. */
+/** Blobs that go to a registry beside whatever else is done; a few at a time, also while they are made. */
 import type { Digest } from '../image/digest.ts'
+import type { BlobUnderWay, EarlyUpload } from '../registry/early-upload.ts'
 import type { Repository } from '../registry/repository.ts'
 import type { BlobToSend } from '../registry/upload.ts'
 
@@ -21,14 +22,35 @@ export class RegistryUploads {
     return this.#known.has(digest)
   }
 
-  /** @param sent runs when the registry has it */
-  add(blob: BlobToSend, sent: () => Promise<void>): void {
-    if (this.#known.has(blob.digest)) return
+  /**
+   * Begins with a blob whose end is still to come, where nothing else waits for the way.
+   * @returns what is to be told of its growth, and to be added or dropped in the end; null: the way is taken
+   */
+  begin(blob: BlobUnderWay): EarlyUpload | null {
+    if (this.#failure !== null || this.#running >= this.#max) return null
+    this.#running++
+    return this.#repository.beginUpload(blob)
+  }
+
+  /** Of a blob that comes to nothing. */
+  async drop(early: EarlyUpload | null): Promise<void> {
+    if (early === null) return
+    await early.abandon()
+    this.#running--
+    this.#next()
+  }
+
+  /**
+   * @param early what has been begun of it
+   * @param sent runs when the registry has it
+   */
+  add(blob: BlobToSend, early: EarlyUpload | null, sent: () => Promise<void>): void {
     const done = new Promise<void>((resolve) => {
-      this.#waiting.push(async () => {
+      const task = async () => {
         try {
-          if (this.#failure === null) {
-            if (!(await this.#repository.hasForWriting(blob.digest))) await this.#repository.upload(blob)
+          if (this.#failure !== null) await early?.abandon()
+          else {
+            await this.#send(blob, early)
             await sent()
           }
         } catch (error) {
@@ -36,10 +58,17 @@ export class RegistryUploads {
         } finally {
           resolve()
         }
-      })
+      }
+      if (early === null) this.#waiting.push(task)
+      else this.#run(task)
     })
     this.#known.set(blob.digest, done)
     this.#next()
+  }
+
+  async #send(blob: BlobToSend, early: EarlyUpload | null): Promise<void> {
+    if (await this.#repository.hasForWriting(blob.digest)) await early?.abandon()
+    else if (early === null || !(await early.finish(blob.digest))) await this.#repository.upload(blob)
   }
 
   /** What has failed is known before more is made. */
@@ -58,10 +87,14 @@ export class RegistryUploads {
       const task = this.#waiting.shift()
       if (task === undefined) return
       this.#running++
-      task().finally(() => {
-        this.#running--
-        this.#next()
-      })
+      this.#run(task)
     }
+  }
+
+  #run(task: () => Promise<void>): void {
+    task().finally(() => {
+      this.#running--
+      this.#next()
+    })
   }
 }
