@@ -161,7 +161,9 @@ async function removeRun(
     await attempt(`mount ${point}`, async () => unmountBelow(point))
   if (folder !== null) await removeRuncFolder(folder, attempt)
   if (containerd !== null) await removeRest(containerd, traces, attempt)
-  if (folder !== null) await attempt(`folder ${folder}`, async () => removeRunFolder(folder))
+  // It tells the next `clean` what there is of the run.
+  if (folder !== null && result.failures.length === 0)
+    await attempt(`folder ${folder}`, async () => removeRunFolder(folder))
   return result
 }
 

@@ -116,7 +116,8 @@ function openRun(
   const owner = formatIdentity(ownIdentity())
   const labels = { [RUN_LABEL.id]: id, [RUN_LABEL.version]: version, [RUN_LABEL.process]: owner }
   const folder = makeRunFolder({ id, process: owner, version, ...containerd })
-  undo.push(`the run folder ${folder}`, () => removeRunFolder(folder))
+  // It is how `clean` finds the run, and knows what there was of it.
+  undo.push(`the run folder ${folder}`, (failures) => failures === 0 && removeRunFolder(folder))
   return { id, labels, folder, undo, log }
 }
 

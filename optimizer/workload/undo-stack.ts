@@ -2,8 +2,11 @@
 import { messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 
-/** Must be safe to run when the thing is gone already. */
-export type UndoStep = () => Promise<unknown> | unknown
+/**
+ * Must be safe to run when the thing is gone already.
+ * @param failures how many things made later could not be undone
+ */
+export type UndoStep = (failures: number) => Promise<unknown> | unknown
 
 interface Entry {
   what: string
@@ -22,7 +25,7 @@ export class UndoStack {
     this.#entries.push(entry)
     return async () => {
       if (!this.#entries.includes(entry)) return
-      await step()
+      await step(0)
       this.#entries.splice(this.#entries.indexOf(entry), 1)
     }
   }
@@ -32,7 +35,7 @@ export class UndoStack {
     const failures: Error[] = []
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
       try {
-        await entry.step()
+        await entry.step(failures.length)
       } catch (cause) {
         const failure = new Error(`could not remove ${entry.what}: ${messageOf(cause)}`, { cause })
         failures.push(failure)

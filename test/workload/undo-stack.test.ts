@@ -31,6 +31,16 @@ describe('an undo stack', () => {
     assert.equal(failures.length, 2)
   })
 
+  it('tells each step how much of what was made later is still there', async () => {
+    const stack = new UndoStack()
+    const told: number[] = []
+    stack.push('the folder', (failures) => void told.push(failures))
+    stack.push('the broken', () => Promise.reject(new Error('stuck')))
+    stack.push('the mount', (failures) => void told.push(failures))
+    await stack.undoAll(logTo([]))
+    assert.deepEqual(told, [0, 1])
+  })
+
   it('does not undo again what was undone early', async () => {
     const stack = new UndoStack()
     let times = 0

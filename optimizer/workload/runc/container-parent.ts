@@ -16,6 +16,8 @@ export interface ParentRequest {
   pidFile: string
   /** Made by the parent, for the terminal's other end; null for a process without one. */
   consoleSocket: string | null
+  /** When the runtime has had enough time: it is killed then. */
+  limit?: AbortSignal
   /** Descriptors, or 'ignore'. */
   stdio: readonly [stdin: number | 'ignore', stdout: number | 'ignore', stderr: number | 'ignore']
 }
@@ -47,7 +49,13 @@ export class ContainerParent {
   }
 
   /** @returns once the runtime has ended @throws {RuntimeFailedError} */
-  static async start({ command, pidFile, consoleSocket, stdio }: ParentRequest): Promise<ContainerParent> {
+  static async start({
+    command,
+    pidFile,
+    consoleSocket,
+    stdio,
+    limit,
+  }: ParentRequest): Promise<ContainerParent> {
     const child = spawn(launcherPath(), ['container', pidFile, consoleSocket ?? '', ...command], {
       stdio: [...stdio, 'pipe'],
       env: runtimeEnvironment(),
@@ -58,12 +66,15 @@ export class ContainerParent {
       const [cause] = await once(child, 'error')
       throw new CodedError('RUNTIME_FAILED', `cannot start the launcher: ${messageOf(cause)}`, { cause })
     }
-    return await ContainerParent.#listen(child)
+    return await ContainerParent.#listen(child, limit)
   }
 
-  static async #listen(child: ChildProcess): Promise<ContainerParent> {
+  static async #listen(child: ChildProcess, limit: AbortSignal | undefined): Promise<ContainerParent> {
     const socket = child.stdio[3] as Socket
     socket.on('error', () => {})
+    // Nobody wants the container any more: the parent kills the runtime and what it has made.
+    const giveUp = () => socket.end()
+    limit?.addEventListener('abort', giveUp, { once: true })
     return await new Promise((resolve, reject) => {
       let end = (_: number | null) => {}
       const ended = new Promise<number | null>((told) => {
@@ -72,9 +83,12 @@ export class ContainerParent {
       const lines = createInterface({ input: socket }).on('error', () => {})
       lines.on('line', (line) => {
         const [word, number] = line.split(' ')
-        if (word === 'created') resolve(new ContainerParent(Number(number), ended, socket))
-        else if (word === 'failed') reject(new RuntimeFailedError(Number(number)))
-        else if (word === 'ended') end(Number(number) < 0 ? null : Number(number))
+        if (word === 'created') {
+          limit?.removeEventListener('abort', giveUp)
+          resolve(new ContainerParent(Number(number), ended, socket))
+        }
+        if (word === 'failed') reject(new RuntimeFailedError(Number(number)))
+        if (word === 'ended') end(Number(number) < 0 ? null : Number(number))
       })
       child.once('close', (status) => {
         end(null)

@@ -8,7 +8,7 @@ import type { Run } from '../run.ts'
 import type { TerminalSize } from '../terminal/terminal-mode.ts'
 import { removeWorkloadCgroup } from '../workload-cgroup.ts'
 import type { ContainerParent, ParentRequest } from './container-parent.ts'
-import { type Runtime, RuntimeError } from './runtime.ts'
+import { type Runtime, RuntimeError, RuntimeStuckError } from './runtime.ts'
 
 /** In the run folder: the spec, as runtimes want it. */
 const BUNDLE_FOLDER = 'bundle'
@@ -41,7 +41,7 @@ export class RuncContainer implements Container {
     let parent: ContainerParent | undefined
     const remove = undo.push(`the container ${id}`, async () => {
       await parent?.end()
-      await removeContainer(runtime, id)
+      await removeContainer(runtime, id, (message) => run.log.warn(message))
     })
     const consoleSocket = streams.terminal ? join(folder, CONSOLE_SOCKET) : null
     try {
@@ -114,18 +114,46 @@ export class RuncContainer implements Container {
 
 /**
  * Whatever is left of a container, running or not.
+ * @param warn told where the runtime had to be done without
  * @returns false when there was nothing
  * @throws {RuntimeError}
  */
-export async function removeContainer(runtime: Runtime, id: string): Promise<boolean> {
+export async function removeContainer(
+  runtime: Runtime,
+  id: string,
+  warn: (message: string) => void = () => {},
+): Promise<boolean> {
+  const words = ['delete', '--force', id]
   let removed = true
   try {
-    await runtime.run(['delete', '--force', id])
+    await runtime.run(words)
   } catch (error) {
+    if (error instanceof RuntimeStuckError) return await removeWithoutRuntime(runtime, id, error, warn)
     if (!(error instanceof RuntimeError && /does not exist|no such file/i.test(error.message))) throw error
     removed = false
   }
   return (await removeWorkloadCgroup(id)) || removed
+}
+
+/** Its processes end with their control group; what the runtime has noted goes with the run folder. */
+async function removeWithoutRuntime(
+  runtime: Runtime,
+  id: string,
+  stuck: RuntimeStuckError,
+  warn: (message: string) => void,
+): Promise<true> {
+  try {
+    await removeWorkloadCgroup(id)
+  } catch (cause) {
+    const byHand = runtime.commandLine(['delete', '--force', id])
+    throw new RuntimeError(
+      `${stuck.message}, and processes of the container ${id} cannot be killed: they wait for a disk or a device. ` +
+        `Container, control group, mounts and folders are left; once they have ended, "optimizer clean" removes them (the container alone: ${byHand})`,
+      { cause },
+    )
+  }
+  warn(`${stuck.message}: the container was removed without it`)
+  return true
 }
 
 /** What nobody reads is no pipe that could not be written to. */
