@@ -2,8 +2,10 @@
  * From registry to registry: the chain of commands that people had to type, and ours. Each round begins cold, with a
  * containerd of its own for the chain and an empty cache for ours; docs/benchmarks.md says what is measured.
  *
- *   npm run --silent bench:registry -- [--rounds 3] [--image interpreter|compiler|small] [--link NAME]... [--json]
+ *   npm run --silent bench:registry -- [--task optimize|record] [--rounds 3] [--image interpreter|compiler|small]
+ *     [--link NAME]... [--json]
  *
+ * Tasks: optimize, both ways; record, ours alone: with an empty cache of unpacked layers, and again with what is in it then.
  * Links: loopback; slow, 100 Mbit/s each way and 20 ms. stdout is the table, stderr the progress.
  */
 import { execFile } from 'node:child_process'
@@ -31,6 +33,15 @@ const LINKS = {
 } as const
 type LinkName = keyof typeof LINKS
 const KINDS: SampleKind[] = ['interpreter', 'compiler', 'small']
+const TITLES = {
+  optimize: {
+    ours: 'optimizer optimize docker://… docker://…',
+    chain: 'skopeo, import, ctr-remote, push',
+  },
+  record: { cold: 'optimizer record docker://…', warm: 'the same again' },
+} as const
+type Task = keyof typeof TITLES
+const TASKS: Task[] = ['optimize', 'record']
 
 /** The usual way, as its documents have it. $1: source, $2: target, $3: a file; the rest: which containerd. */
 const CHAIN = `
@@ -54,12 +65,13 @@ interface Cost {
 }
 
 interface Row {
-  id: 'ours' | 'chain'
+  id: 'ours' | 'chain' | 'cold' | 'warm'
   title: string
   costs: Cost[]
 }
 
 interface Options {
+  task: Task
   rounds: number
   kind: SampleKind
   links: LinkName[]
@@ -70,22 +82,24 @@ const execute = promisify(execFile)
 
 function readOptions(): Options {
   const options = {
+    task: { type: 'string', default: 'optimize' },
     rounds: { type: 'string', default: '3' },
     image: { type: 'string', default: 'interpreter' },
     link: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
   } as const
   try {
-    const { rounds, image, link, json } = parseArgs({ options }).values
+    const { task: asked, rounds, image, link, json } = parseArgs({ options }).values
     const [kind = 'interpreter'] = chosen('image', [image], KINDS)
-    return { rounds: roundsOf(rounds), kind, links: chosen('link', link, ['loopback', 'slow']), json }
+    const [task = 'optimize'] = chosen('task', [asked], TASKS)
+    return { task, rounds: roundsOf(rounds), kind, links: chosen('link', link, ['loopback', 'slow']), json }
   } catch (cause) {
     if (cause instanceof CodedError) throw cause
     throw new UsageError('OPTION_UNKNOWN', messageOf(cause), { cause })
   }
 }
 
-async function compare({ rounds, kind, links }: Options, signal: AbortSignal) {
+async function compare({ task, rounds, kind, links }: Options, signal: AbortSignal) {
   const versions = await describeStartMachine()
   const sample = await buildSampleImage({ kind, log: { debug() {}, info: say, warn: say }, signal })
   const registry = await startRegistry()
@@ -101,7 +115,8 @@ async function compare({ rounds, kind, links }: Options, signal: AbortSignal) {
     ]
     await execute(process.execPath, args)
     const tables: { link: LinkName; rows: Row[] }[] = []
-    for (const link of links) tables.push({ link, rows: await compareOver(link, registry, rounds, signal) })
+    for (const link of links)
+      tables.push({ link, rows: await compareOver(link, registry, { task, rounds }, signal) })
     return { schemaVersion: 1, versions, image: sample.name, rounds, tables }
   } finally {
     await registry.stop()
@@ -111,25 +126,28 @@ async function compare({ rounds, kind, links }: Options, signal: AbortSignal) {
 async function compareOver(
   name: LinkName,
   registry: Registry,
-  rounds: number,
+  { task, rounds }: Pick<Options, 'task' | 'rounds'>,
   signal: AbortSignal,
 ): Promise<Row[]> {
-  const rows: Row[] = [
-    { id: 'ours', title: 'optimizer optimize docker://… docker://…', costs: [] },
-    { id: 'chain', title: 'skopeo, import, ctr-remote, push', costs: [] },
-  ]
+  const rows = Object.entries(TITLES[task]).map(([id, title]) => ({ id, title, costs: [] }) as unknown as Row)
   const link = await TwoWayLink.start(registry.port, LINKS[name])
   try {
-    for (let round = 1; round <= rounds; round++)
-      for (const row of round % 2 === 1 ? rows : rows.toReversed()) {
-        const place = (image: string) => `127.0.0.1:${link.port}/bench/${image}`
-        const target = place(`${row.id}-${name}-${round}:1`)
-        link.reset()
-        await execute('sync')
-        const cost = await (row.id === 'ours' ? runOurs : runChain)(place('source:1'), target, signal)
-        row.costs.push({ ...cost, downBytes: link.downBytes, upBytes: link.upBytes })
-        say(`round ${round} of ${rounds}: ${name}: ${row.title}: ${formatSeconds(cost.wallSeconds)}`)
+    for (let round = 1; round <= rounds; round++) {
+      const cache = await mkdtemp(join(tmpdir(), 'hl-bench-cache-'))
+      try {
+        for (const row of task === 'record' || round % 2 === 1 ? rows : rows.toReversed()) {
+          const place = (image: string) => `127.0.0.1:${link.port}/bench/${image}`
+          const target = place(`${row.id}-${name}-${round}:1`)
+          link.reset()
+          await execute('sync')
+          const cost = await runRow(row.id, { source: place('source:1'), target, cache }, signal)
+          row.costs.push({ ...cost, downBytes: link.downBytes, upBytes: link.upBytes })
+          say(`round ${round} of ${rounds}: ${name}: ${row.title}: ${formatSeconds(cost.wallSeconds)}`)
+        }
+      } finally {
+        await rm(cache, { recursive: true, force: true })
       }
+    }
     return rows
   } finally {
     await link.stop()
@@ -138,21 +156,26 @@ async function compareOver(
 
 type OwnCost = Omit<Cost, 'downBytes' | 'upBytes'>
 
-async function runOurs(source: string, target: string, signal: AbortSignal): Promise<OwnCost> {
-  const cache = await mkdtemp(join(tmpdir(), 'hl-bench-cache-'))
-  try {
-    const command = [process.execPath, OPTIMIZER, 'optimize', `docker://${source}`, `docker://${target}`]
-    const options = ['--runner', 'runc', '--cache-dir', cache, '--period', '60', '--json']
-    const { cost, output } = await measure([...command, ...options], { daemonPid: null, signal })
-    const { record } = JSON.parse(output) as ConversionResult
-    return {
-      wallSeconds: cost.wallSeconds,
-      cpuSeconds: cost.clientCpuSeconds,
-      diskBytes: cost.spoolBytes + (await diskBytes(cache)),
-      workloadSeconds: record?.durationSeconds ?? null,
-    }
-  } finally {
-    await rm(cache, { recursive: true, force: true })
+interface Places {
+  source: string
+  target: string
+  /** For layers unpacked by ours; of this round. */
+  cache: string
+}
+
+async function runRow(id: Row['id'], places: Places, signal: AbortSignal): Promise<OwnCost> {
+  const { source, target, cache } = places
+  if (id === 'chain') return await runChain(source, target, signal)
+  const images = [`docker://${source}`, ...(id === 'ours' ? [`docker://${target}`] : [])]
+  const command = [process.execPath, OPTIMIZER, id === 'ours' ? 'optimize' : 'record', ...images]
+  const options = ['--runner', 'runc', '--cache-dir', cache, '--period', '60', '--json']
+  const { cost, output } = await measure([...command, ...options], { daemonPid: null, signal })
+  const { record } = JSON.parse(output) as Pick<ConversionResult, 'record'>
+  return {
+    wallSeconds: cost.wallSeconds,
+    cpuSeconds: cost.clientCpuSeconds,
+    diskBytes: cost.spoolBytes + (await diskBytes(cache)),
+    workloadSeconds: record?.durationSeconds ?? null,
   }
 }
 
@@ -208,6 +231,8 @@ function rowCells({ title, costs }: Row): string[] {
 function conclusions(name: LinkName, rows: Row[]): string[] {
   const [ours, chain] = rows as [Row, Row]
   const wall = ({ costs }: Row) => median(costs.map(({ wallSeconds }) => wallSeconds))
+  if (ours.id === 'cold')
+    return [`the first wall time ÷ the second: ${(wall(ours) / wall(chain)).toFixed(2)}`]
   const lines = [`the chain's wall time ÷ ours: ${(wall(chain) / wall(ours)).toFixed(2)}`]
   const speed = LINKS[name]
   if (speed === null) return lines

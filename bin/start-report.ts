@@ -3,8 +3,16 @@ import { formatBytes, formatSeconds } from '../optimizer/console.ts'
 import type { ConversionResult, LayerResult } from '../optimizer/result.ts'
 import { formatTable } from '../optimizer/table.ts'
 
-/** @param proof lines that say how it is known that the result is sound */
-export function formatReport(result: ConversionResult, layerTitles: string[], proof: string[]): string {
+/**
+ * @param proof lines that say how it is known that the result is sound
+ * @param otherWay lines of how it goes without containerd, where it has gone with it
+ */
+export function formatReport(
+  result: ConversionResult,
+  layerTitles: string[],
+  proof: string[],
+  otherWay: string[] = [],
+): string {
   return `${[
     title('The layers'),
     ...layerTable(result.layers, layerTitles),
@@ -14,6 +22,7 @@ export function formatReport(result: ConversionResult, layerTitles: string[], pr
     title('The proof'),
     ...proof,
     '',
+    ...(otherWay.length === 0 ? [] : [title('The same without containerd'), ...otherWay, '']),
     title('The time'),
     ...formatTable(
       ['stage', 'time'],

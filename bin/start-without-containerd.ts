@@ -1,8 +1,9 @@
-/** `npm start` where there is no containerd: the same image and result as OCI layouts, run by runc. */
+/** `npm start` without containerd: the same image and result as OCI layouts, run by runc. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buildSampleImage } from '../bench/sample/sample-image.ts'
+import { buildSampleImage, type SampleImage } from '../bench/sample/sample-image.ts'
+import { formatSeconds } from '../optimizer/console.ts'
 import type { RecordResult } from '../optimizer/record-only.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { formatReport } from './start-report.ts'
@@ -15,6 +16,39 @@ export interface Demonstration {
   optimizer(args: string[]): Promise<string>
   say(message: string): void
   signal: AbortSignal
+}
+
+/** For a machine that has containerd. @returns lines of the report */
+export async function showWithoutContainerd(
+  image: SampleImage,
+  { optimizer, say, signal }: Demonstration,
+): Promise<string[]> {
+  signal.throwIfAborted()
+  const folder = await mkdtemp(join(tmpdir(), 'hotlayer-start-'))
+  try {
+    const [source, target] = [`oci:${image.folder}`, `oci:${join(folder, 'result')}:optimized`]
+    say('the same from an OCI layout, run by runc')
+    const printed = await optimizer([
+      'optimize',
+      source,
+      target,
+      '--json',
+      '--fast',
+      '--runner',
+      'runc',
+      ...WARM,
+    ])
+    const { record, stages } = JSON.parse(printed) as ConversionResult
+    const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
+    return [
+      `runc ran the image from an OCI layout, no daemon was asked: it read ${record?.files ?? 0} files, and the result`,
+      `was written as a layout after ${formatSeconds(seconds)}. docker://REFERENCE in place of oci: is a registry:`,
+      '',
+      '  bin/optimizer optimize docker://python:3.12 docker://registry.example.com/me/python:3.12-esgz --period 10s',
+    ]
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** @returns the report */

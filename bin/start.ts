@@ -1,7 +1,8 @@
 /**
  * `npm start`: the whole way once, on a real image, in a containerd of our own that is gone at the end.
  * The image is optimized by the real command line, then the result is run by containerd and asked for a page.
- * Where there is no containerd, image and result are OCI layouts and runc runs both: start-without-containerd.ts.
+ * Then the same without containerd, which is all where there is none: image and result are OCI layouts, and runc runs
+ * them; start-without-containerd.ts.
  * stdout is the report, stderr the progress; the exit status is 0 only if all of it was true.
  */
 import { spawn } from 'node:child_process'
@@ -16,7 +17,12 @@ import { buildSampleImage } from '../bench/sample/sample-image.ts'
 import type { ConversionResult } from '../optimizer/result.ts'
 import { CodedError, EXIT, InterruptedError } from '../shared/errors.ts'
 import { formatReport } from './start-report.ts'
-import { demonstrateWithoutContainerd, WARM } from './start-without-containerd.ts'
+import {
+  type Demonstration,
+  demonstrateWithoutContainerd,
+  showWithoutContainerd,
+  WARM,
+} from './start-without-containerd.ts'
 
 const OPTIMIZER = fileURLToPath(new URL('../../bin/optimizer', import.meta.url))
 const CONTAINERD = ['containerd', 'containerd-shim-runc-v2', 'ctr']
@@ -37,12 +43,14 @@ async function main(): Promise<number> {
 }
 
 async function demonstrate(signal: AbortSignal): Promise<string> {
-  if (hasContainerd()) return await demonstrateInContainerd(signal)
+  const demonstration = { optimizer: (args: string[]) => optimizer(args, signal), say, signal }
+  if (hasContainerd()) return await demonstrateInContainerd(demonstration)
   say('there is no containerd on this machine: image and result are OCI layouts, and runc runs both')
-  return await demonstrateWithoutContainerd({ optimizer: (args) => optimizer(args, signal), say, signal })
+  return await demonstrateWithoutContainerd(demonstration)
 }
 
-async function demonstrateInContainerd(signal: AbortSignal): Promise<string> {
+async function demonstrateInContainerd(demonstration: Demonstration): Promise<string> {
+  const { signal } = demonstration
   say('starting a private containerd')
   const daemon = await startPrivateContainerd()
   try {
@@ -52,16 +60,19 @@ async function demonstrateInContainerd(signal: AbortSignal): Promise<string> {
     await importImage(daemon, image, signal)
     const target = image.name.replace(/:[^:]*$/, ':optimized')
     const place = ['--address', daemon.address, '--namespace', daemon.namespace]
-    const output = await optimizer(['optimize', image.name, target, '--json', ...WARM, ...place], signal)
+    const words = ['optimize', image.name, target, '--json', ...WARM, ...place]
+    const output = await demonstration.optimizer(words)
     const result = JSON.parse(output) as ConversionResult
     say(`running ${image.name} and ${target} by containerd`)
     const page = await runAndAsk(daemon, image.name, signal)
     if ((await runAndAsk(daemon, target, signal)) !== page)
       throw new CodedError('PAGES_DIFFER', 'the optimized image answered with another page than the original')
-    return formatReport(result, image.layerTitles, [
+    const proof = [
       `containerd unpacked and ran ${target} with no part of the optimizer,`,
       'and it answered with the same page as the original.',
-    ])
+    ]
+    const otherWay = await showWithoutContainerd(image, demonstration)
+    return formatReport(result, image.layerTitles, proof, otherWay)
   } finally {
     say('removing the private containerd')
     await daemon.stop()

@@ -4,13 +4,15 @@ import type { Console } from './console.ts'
 import { keepAttestation, SOURCE_ANNOTATION, VERSION_ANNOTATION, writeIndex } from './convert/documents.ts'
 import { type ConversionProgress, type ConvertedImage, convertImage } from './convert/image.ts'
 import type { ConversionOptions, LayerFormat } from './convert/options.ts'
+import type { EarlyLayers } from './early-layers.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform } from './image/platform.ts'
+import type { SpoolRequest } from './layer-blob.ts'
 import { type LimitedImageOrder, limitedOrder } from './limited-order.ts'
-import { type EarlyLayers, type SpoolRequest, withOpenLayers } from './open-layers.ts'
+import { withComingLayers, withOpenLayers } from './open-layers.ts'
 import type { OpenStores } from './open-stores.ts'
-import type { HotZoneLimits } from './plan/limits.ts'
+import { type HotZoneLimits, isUnlimited } from './plan/limits.ts'
 import type { WantedFile } from './record/wanted-files.ts'
 import { requireSpoolSpace } from './spool-need.ts'
 import type { Stages } from './stages.ts'
@@ -81,6 +83,8 @@ export interface ConversionRequest<Origin> {
   early?: EarlyLayers | null
   /** Asked when an image's layers are read. */
   orderOf(image: ResolvedImage, layers: readonly OpenedLayer[]): ImageOrder<Origin>
+  /** The same where it is known before that: each layer is converted as soon as it is read. Else null. */
+  orderBefore(image: ResolvedImage): ImageOrder<Origin> | null
 }
 
 export interface ConvertedPlatform<Origin> {
@@ -213,14 +217,14 @@ export function spoolRequest(
 }
 
 async function convertPlatform<Origin>(
-  { from, to, output, orderOf, resolved, early }: ConversionRequest<Origin>,
+  { from, to, output, orderOf, orderBefore, resolved, early }: ConversionRequest<Origin>,
   image: ResolvedImage,
   { console: log, signal, stages }: ConversionContext,
 ): Promise<ConvertedPlatform<Origin>> {
   const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
   const opening = spoolRequest(from, image, output, { signal, stages })
-  const convert = async (layers: OpenedLayer[]) => {
-    const order = await limitedOrder(orderOf(image, layers), layers, output, { signal, stages })
+  const convert = async (layers: OpenedLayer[], wanted: ImageOrder<Origin>, signal: AbortSignal) => {
+    const order = await limitedOrder(wanted, layers, output, { signal, stages })
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>
       convertImage({
@@ -239,7 +243,11 @@ async function convertPlatform<Origin>(
     log.endLive()
     return { source: image, converted, order }
   }
-  return await withOpenLayers(opening, convert, early?.image === image ? early : null)
+  const own = early?.image === image ? early : null
+  const known = isUnlimited(output.limits) ? orderBefore(image) : null
+  return known === null
+    ? await withOpenLayers(opening, (layers) => convert(layers, orderOf(image, layers), signal), own)
+    : await withComingLayers(opening, (layers, reading) => convert(layers, known, reading))
 }
 
 function manifestAnnotations({ descriptor }: ResolvedImage, output: OutputOptions): Record<string, string> {

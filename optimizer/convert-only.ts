@@ -3,7 +3,7 @@ import type { Console } from './console.ts'
 import { convertImages, type OutputOptions, resolveWhole } from './conversion.ts'
 import type { ImageLocation } from './image/location.ts'
 import type { RegistryReference } from './image/reference.ts'
-import { meantFor, orderWithoutRun } from './image-order.ts'
+import { meantFor, orderBeforeLayers, orderWithoutRun } from './image-order.ts'
 import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, requireFitRecords } from './order/given-order.ts'
 import type { GivenRecord } from './order/record-file.ts'
@@ -68,6 +68,7 @@ async function convertIn(
       resolved,
       output,
       orderOf: (image, layers) => orderWithoutRun(image, layers, given, log),
+      orderBefore: (image) => orderBeforeLayers(image, given, log),
     },
     running,
   )

@@ -35,7 +35,7 @@ export function recordedOrder(image: ResolvedImage, record: AccessRecord): Image
 /** By what was given for this image, else as the source has it. */
 export function orderWithoutRun(
   image: ResolvedImage,
-  layers: readonly OpenedLayer[],
+  layers: readonly Pick<OpenedLayer, 'entries'>[],
   sources: GivenSources,
   log: Log,
 ): ImageOrder<OrderOrigin> {
@@ -50,6 +50,17 @@ export function orderWithoutRun(
   const { wanted, excluded, unknown: unknownLines } = given
   const records = recordsFor(meant, sources)
   return { wanted, excluded, origin: { kind: 'given', record: null, records, unknownLines } }
+}
+
+/** The same where no layer has to be looked at for it; null where a list is to be held against what is in them. */
+export function orderBeforeLayers(
+  image: ResolvedImage,
+  sources: GivenSources,
+  log: Log,
+): ImageOrder<OrderOrigin> | null {
+  if (sources.list !== null) return null
+  const layers = image.manifest.layers.map(() => ({ entries: [] }))
+  return orderWithoutRun(image, layers, sources, log)
 }
 
 /** What an order is meant for. */

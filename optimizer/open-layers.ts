@@ -1,87 +1,47 @@
-/** All layers of an image, read once each: at most as many at a time as there are processors to inflate. */
-import { availableParallelism } from 'node:os'
-import type { Descriptor } from './image/descriptor.ts'
-import type { Digest } from './image/digest.ts'
-import { laterLayer, Turn } from './later-layer.ts'
+/** All layers of an image, read once each: all before somebody uses them, or one after the other. */
+import { CONCURRENT_LAYERS_MAX, EarlyLayers } from './early-layers.ts'
+import { comingLayer, laterLayer, Turn } from './later-layer.ts'
+import { largestFirst, layerBlob, type OpenRequest, type SpoolRequest } from './layer-blob.ts'
 import { fitTogether } from './spool-need.ts'
-import type { Stages } from './stages.ts'
-import type { ResolvedImage } from './store/resolve.ts'
-import type { ContentStore } from './store/store.ts'
-import type { GzipHelper } from './tar/gzip-helper.ts'
 import { type IndexedLayer, indexLayer, type LayerBlob, type OpenedLayer, openLayer } from './tar/layer.ts'
-import type { SpoolSpace } from './tar/spool-space.ts'
+import type { ContentsEntry } from './unpack/layer-contents.ts'
 
-/** Reading a layer is inflating it on one thread; more at a time would only fill the memory. */
-const CONCURRENT_LAYERS_MAX = 4
+/** One in use and the next one, where layers are read to be unpacked alone. */
+const UNPACKED_AT_ONCE = 2
 
-export interface OpenRequest {
-  content: ContentStore
-  image: ResolvedImage
-  /** What decompresses gzip in place of what is built in. */
-  gzipHelper?: GzipHelper
-  signal: AbortSignal
-  stages: Stages
+/** For `record`: what is unpacked is not needed again. */
+export async function withLayersToUnpack<T>(
+  request: SpoolRequest,
+  body: (early: EarlyLayers) => Promise<T>,
+): Promise<T> {
+  const early = new EarlyLayers(request, { keeps: false, atOnce: UNPACKED_AT_ONCE, readsAll: false })
+  return await using(early, body)
 }
 
-export interface SpoolRequest extends OpenRequest {
-  space: SpoolSpace
-}
-
-/** Layers that somebody needs before all are opened: none is decompressed twice where the disk has room for all. */
-export class EarlyLayers {
-  readonly #request: SpoolRequest
-  readonly #keep: boolean
-  readonly #opened = new Map<number, OpenedLayer>()
-  readonly #indexed = new Map<number, IndexedLayer>()
-
-  /** @param keep their bytes stay for whoever opens all */
-  constructor(request: SpoolRequest, keep: boolean) {
-    this.#request = request
-    this.#keep = keep
-  }
-
-  get image(): ResolvedImage {
-    return this.#request.image
-  }
-
-  /** The layer is closed, or kept, when `body` is through. */
-  async use<T>(index: number, body: (layer: OpenedLayer) => Promise<T>): Promise<T> {
-    const { space, signal } = this.#request
-    const layer = await openIn(space, blobOf(this.#request, index, signal))
-    this.#indexed.set(index, layer)
-    this.#opened.set(index, layer)
-    try {
-      return await body(layer)
-    } finally {
-      if (!this.#keep) await this.take(index)?.close()
-    }
-  }
-
-  /** It is the caller's then. */
-  take(index: number): OpenedLayer | undefined {
-    const layer = this.#opened.get(index)
-    this.#opened.delete(index)
-    return layer
-  }
-
-  indexed(index: number): IndexedLayer | undefined {
-    return this.#indexed.get(index)
-  }
-
-  /** Those that nobody has taken. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#opened.keys()].map((index) => this.take(index)?.close()))
-  }
-}
-
-/** Those that `body` opens early are kept for it where there is room for all. @param request null: there are none */
+/**
+ * Those that `body` opens early are kept for it where there is room for all.
+ * @param request null: there are none
+ * @param isFar whether reading them takes long, and little of this machine
+ */
 export async function withEarlyLayers<T>(
   request: SpoolRequest | null,
+  isFar: boolean,
   body: (early: EarlyLayers | null) => Promise<T>,
 ): Promise<T> {
   if (request === null) return await body(null)
-  const { content, image, space } = request
-  const early = new EarlyLayers(request, await fitTogether(content, image.manifest.layers, space))
+  return await using(await earlyLayers(request, isFar), body)
+}
+
+async function earlyLayers(request: SpoolRequest, readsAll: boolean): Promise<EarlyLayers> {
+  const keeps = await fitTogether(request.content, request.image.manifest.layers, request.space)
+  return new EarlyLayers(request, {
+    keeps,
+    atOnce: keeps ? CONCURRENT_LAYERS_MAX : 1,
+    readsAll: keeps && readsAll,
+  })
+}
+
+async function using<T>(early: EarlyLayers, body: (early: EarlyLayers) => Promise<T>): Promise<T> {
   try {
     return await body(early)
   } finally {
@@ -89,25 +49,46 @@ export async function withEarlyLayers<T>(
   }
 }
 
+/** What is in the layers, and nothing of their bytes kept. @returns lowest first */
+export async function indexLayers(request: OpenRequest): Promise<IndexedLayer[]> {
+  const none = request.image.manifest.layers.map(() => undefined)
+  return await indexMissing<IndexedLayer>(request, none)
+}
+
 /**
- * What is in the layers, and nothing of their bytes kept.
- * @param early those that were read before are not read again
- * @param how told with the stage
+ * The same, as much as says where a path leads: layers that were read or unpacked before are not read again.
  * @returns lowest first
  */
-export async function indexLayers(
+export async function layerContents(
   request: OpenRequest,
-  early: EarlyLayers | null = null,
+  early: EarlyLayers,
+): Promise<{ entries: readonly ContentsEntry[] }[]> {
+  const known = request.image.manifest.layers.map((_, index) => {
+    const entries = early.contentsOf(index)
+    return entries === null ? undefined : { entries }
+  })
+  return await indexMissing(request, known, '', (index, { entries }) => early.keepContents(index, entries))
+}
+
+/** @param how told with the stage */
+async function indexMissing<Known extends object>(
+  request: OpenRequest,
+  known: (Known | undefined)[],
   how = '',
-): Promise<IndexedLayer[]> {
-  const { layers } = request.image.manifest
-  const indexed: (IndexedLayer | undefined)[] = layers.map((_, index) => early?.indexed(index))
-  await request.stages.run('read layers', `${layers.length} layers${how}`, () =>
+  onIndexed: (index: number, layer: IndexedLayer) => void = () => {},
+): Promise<(Known | IndexedLayer)[]> {
+  const indexed: (Known | IndexedLayer | undefined)[] = [...known]
+  const missing = known.filter((layer) => layer === undefined).length
+  const count = missing === known.length ? `${missing} layers` : `${missing} of ${known.length} layers`
+  await request.stages.run('read layers', `${count}${how}`, () =>
     readAll(request, async (index, blob) => {
-      indexed[index] ??= await indexLayer(blob())
+      if (indexed[index] !== undefined) return
+      const layer = await indexLayer(blob())
+      indexed[index] = layer
+      onIndexed(index, layer)
     }),
   )
-  return indexed as IndexedLayer[]
+  return indexed as (Known | IndexedLayer)[]
 }
 
 /**
@@ -122,61 +103,69 @@ export async function withOpenLayers<T>(
   const { content, image, space } = request
   const { layers } = image.manifest
   if (!(await fitTogether(content, layers, space))) return await body(await layersOneByOne(request, early))
-  const opened: OpenedLayer[] = []
-  try {
-    await request.stages.run('read layers', `${layers.length} layers`, () =>
-      readAll(request, async (index, blob) => {
-        opened[index] = early?.take(index) ?? (await openIn(space, blob()))
-      }),
-    )
-    return await body(opened)
-  } finally {
-    await Promise.all(opened.map((layer) => layer?.close()))
+  const open = async (reading: EarlyLayers) => {
+    const opened: OpenedLayer[] = []
+    try {
+      const read = () => reading.takeAll()
+      opened.push(...(await request.stages.run('read layers', `${layers.length} layers`, read)))
+      return await body(opened)
+    } finally {
+      await Promise.all(opened.map((layer) => layer.close()))
+    }
   }
+  return early === null ? await using(await earlyLayers(request, false), open) : await open(early)
 }
 
-function openIn(space: SpoolSpace, blob: LayerBlob): Promise<OpenedLayer> {
-  return openLayer({ ...blob, space, spoolPath: space.newPath() })
+/**
+ * The same without waiting for any of them: each is there from its `ready` to its `close`, the others are read meanwhile,
+ * the largest first; where there is no room for all, one is there at a time.
+ * @param body its signal is the request's; it is also aborted by what a layer cannot be read for
+ */
+export async function withComingLayers<T>(
+  request: SpoolRequest,
+  body: (layers: OpenedLayer[], signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { content, image, signal, space } = request
+  const { layers } = image.manifest
+  const turn = (await fitTogether(content, layers, space)) ? null : new Turn()
+  return await using(await earlyLayers(request, false), async (early) => {
+    if (turn === null) early.expect(largestFirst(image))
+    const coming = layers.map((descriptor, index) => {
+      const { diffId } = layerBlob(request, index, signal)
+      return comingLayer({ descriptor, diffId, open: (wanted) => early.take(index, wanted) }, turn)
+    })
+    try {
+      return await body(coming, early.signal)
+    } finally {
+      await Promise.all(coming.map((layer) => layer.close()))
+    }
+  })
 }
 
 /** Slower: each is decompressed twice. They are closed by whoever made them ready. */
 async function layersOneByOne(request: SpoolRequest, early: EarlyLayers | null): Promise<OpenedLayer[]> {
+  const { space, signal } = request
   const turn = new Turn()
-  const indexed = await indexLayers(
-    request,
-    early,
-    ', and each again later: --spool-limit holds one at a time',
-  )
-  return indexed.map((layer, index) =>
-    laterLayer(layer, turn, () => openIn(request.space, blobOf(request, index, request.signal))),
-  )
-}
-
-function blobOf({ content, image, gzipHelper }: OpenRequest, index: number, signal: AbortSignal): LayerBlob {
-  const descriptor = image.manifest.layers[index] as Descriptor
-  return {
-    blob: content.read(descriptor.digest),
-    descriptor,
-    diffId: image.config.rootfs.diff_ids[index] as Digest,
-    ...(gzipHelper === undefined ? {} : { gzipHelper }),
-    signal,
-  }
+  const known = request.image.manifest.layers.map((_, index) => early?.indexed(index))
+  const how = ', and each again later: --spool-limit holds one at a time'
+  const indexed = await indexMissing(request, known, how)
+  const open = (index: number) =>
+    openLayer({ ...layerBlob(request, index, signal), space, spoolPath: space.newPath() })
+  return indexed.map((layer, index) => laterLayer(layer, turn, () => open(index)))
 }
 
 async function readAll(
   request: OpenRequest,
   read: (index: number, blob: () => LayerBlob) => Promise<void>,
 ): Promise<void> {
-  const { layers } = request.image.manifest
   const failure = new AbortController()
   const either = AbortSignal.any([request.signal, failure.signal])
-  // The largest first: one that is begun last would be inflated alone, on one thread.
-  const waiting = [...layers.keys()].sort((one, other) => sizeOf(layers, other) - sizeOf(layers, one))
-  const readOne = (index: number) => read(index, () => blobOf(request, index, either))
+  const waiting = largestFirst(request.image)
+  const readOne = (index: number) => read(index, () => layerBlob(request, index, either))
   const worker = async () => {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) await readOne(index)
   }
-  const workers = Array.from({ length: Math.min(availableParallelism(), CONCURRENT_LAYERS_MAX) }, () =>
+  const workers = Array.from({ length: CONCURRENT_LAYERS_MAX }, () =>
     worker().catch((error: unknown) => {
       // The first failure stops the others and is the one to tell.
       failure.abort(error)
@@ -185,8 +174,4 @@ async function readAll(
   )
   const results = await Promise.allSettled(workers)
   if (results.some((result) => result.status === 'rejected')) throw either.reason
-}
-
-function sizeOf(layers: readonly Descriptor[], index: number): number {
-  return layers[index]?.size ?? 0
 }

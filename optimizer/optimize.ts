@@ -6,7 +6,7 @@ import { convertImages, type OutputOptions, resolveWhole, spoolRequest } from '.
 import type { ImageLocation } from './image/location.ts'
 import { formatPlatform } from './image/platform.ts'
 import type { RegistryReference } from './image/reference.ts'
-import { meantFor, type OrderOf, orderWithoutRun, recordedOrder } from './image-order.ts'
+import { meantFor, type OrderOf, orderBeforeLayers, orderWithoutRun, recordedOrder } from './image-order.ts'
 import { withEarlyLayers } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withBoth, withRunAt } from './open-stores.ts'
 import { type GivenSources, recordsFor, requireFitRecords } from './order/given-order.ts'
@@ -20,7 +20,7 @@ import { Stages } from './stages.ts'
 import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
-import { requirePrivilege } from './workload/privilege.ts'
+import { requireRecordingPrivilege } from './workload/privilege.ts'
 import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { choosePlatformToRun, requireWorkloadPlatform } from './workload-platform.ts'
@@ -59,7 +59,7 @@ export async function optimize(
   request: OptimizeRequest,
   context: OptimizeContext,
 ): Promise<ConversionResult> {
-  if (request.workload !== null) requirePrivilege()
+  if (request.workload !== null) requireRecordingPrivilege()
   // One platform is known to be one that this machine cannot run before its containerd is even asked.
   const [only, ...others] = request.platforms === 'all' ? [] : request.platforms
   if (
@@ -103,7 +103,8 @@ async function optimizeIn(
   requireFitRecords(resolved.images.map(meantFor), given, log)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const opening = chosen === null ? null : spoolRequest(from, chosen, output, running)
-  return await withEarlyLayers(opening, async (early) => {
+  const isFar = request.source.kind === 'docker' && request.runner.kind === 'runc'
+  return await withEarlyLayers(opening, isFar, async (early) => {
     const { snapshotter } = request
     const runs =
       workload === null || early === null
@@ -114,11 +115,17 @@ async function optimizeIn(
             { workload, workloads },
             { ...running, ...started },
           )
+    const wasRun = (image: ResolvedImage) => image === chosen && runs.length > 0
     const orderOf: OrderOf = (image, layers) =>
-      image === chosen && runs.length > 0
+      wasRun(image)
         ? recordedOrder(image, concludeRecord(runs, image, layers, recording, log))
         : orderWithoutRun(image, layers, given, log)
-    const conversion = await convertImages({ from, to, resolved, output, early, orderOf }, running)
+    const orderBefore = (image: ResolvedImage) =>
+      wasRun(image) ? null : orderBeforeLayers(image, given, log)
+    const conversion = await convertImages(
+      { from, to, resolved, output, early, orderOf, orderBefore },
+      running,
+    )
     const recorded = conversion.platforms.find(({ order }) => order.origin.record !== null)
     if (attachTo !== null && recorded !== undefined) {
       const { source, order } = recorded

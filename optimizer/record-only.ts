@@ -6,7 +6,7 @@ import type { ImageLocation } from './image/location.ts'
 import { requireReadableLayer } from './image/manifest.ts'
 import { formatPlatform, type Platform } from './image/platform.ts'
 import type { RegistryReference } from './image/reference.ts'
-import { EarlyLayers, indexLayers } from './open-layers.ts'
+import { layerContents, withLayersToUnpack } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withRunAt, withSourceIn } from './open-stores.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
@@ -19,7 +19,7 @@ import { type ResolvedImage, resolveImages } from './store/resolve.ts'
 import { SpoolSpace } from './tar/spool-space.ts'
 import { EarlyNotifier } from './workload/early-notifier.ts'
 import type { WorkloadOptions } from './workload/options.ts'
-import { requirePrivilege } from './workload/privilege.ts'
+import { requireRecordingPrivilege } from './workload/privilege.ts'
 import type { Run } from './workload/run.ts'
 import type { NextInterrupt } from './workload/stop-rules/interrupt.ts'
 import { requireWorkloadPlatform } from './workload-platform.ts'
@@ -64,7 +64,7 @@ export async function recordOnly(
   request: RecordRequest,
   context: RecordOnlyContext,
 ): Promise<{ record: AccessRecord; result: RecordResult }> {
-  requirePrivilege()
+  requireRecordingPrivilege()
   requireWorkloadPlatform(request.platform)
   const { source, runner, workload } = request
   const containerd = { ...request.containerd, signal: context.signal }
@@ -90,16 +90,12 @@ async function recordIn(
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
 
   const opening = { content, image, signal, stages, space: new SpoolSpace({ folder: request.spoolFolder }) }
-  const early = new EarlyLayers(opening, false)
-  const runner = runnerFor(run, request.runner, { snapshotter: workload.snapshotter, early, log })
-  const runs = await recordWorkloads(
-    runner,
-    image,
-    { workload, workloads },
-    { ...context, ...started, stages },
-  )
-  const layers = await indexLayers(opening, early)
-  const record = concludeRecord(runs, image, layers, recording, log)
+  const record = await withLayersToUnpack(opening, async (early) => {
+    const runner = runnerFor(run, request.runner, { snapshotter: workload.snapshotter, early, log })
+    const options = { workload, workloads }
+    const runs = await recordWorkloads(runner, image, options, { ...context, ...started, stages })
+    return concludeRecord(runs, image, await layerContents(opening, early), recording, log)
+  })
   const place = { ...request.containerd, signal }
   const attached =
     attachTo === null

@@ -12,11 +12,10 @@ import {
 import { printable } from './console.ts'
 import { formatPlatform } from './image/platform.ts'
 import { attribute } from './record/attribute.ts'
-import { LayerIndex } from './record/layer-index.ts'
+import { type IndexedEntry, LayerIndex } from './record/layer-index.ts'
 import { mergeWorkloads } from './record/merge-workloads.ts'
 import type { NamedRun } from './record-workloads.ts'
 import type { ResolvedImage } from './store/resolve.ts'
-import type { TarEntry } from './tar/entry.ts'
 import { packageVersion } from './version.ts'
 import type { WorkloadRun } from './workload/run-workload.ts'
 import type { UpperFiles } from './workload/upper-files.ts'
@@ -44,7 +43,7 @@ export interface RecordingOptions {
 export function concludeRecord(
   runs: readonly NamedRun[],
   image: ResolvedImage,
-  layers: readonly { entries: TarEntry[] }[],
+  layers: readonly { entries: readonly IndexedEntry[] }[],
   options: RecordingOptions,
   log: Log,
 ): AccessRecord {
@@ -60,7 +59,7 @@ export function concludeRecord(
 export function makeRecord(
   run: WorkloadRun,
   image: ResolvedImage,
-  index: LayerIndex,
+  index: LayerIndex<IndexedEntry>,
   { createPhase }: Pick<RecordingOptions, 'createPhase'>,
   log: Log,
 ): AccessRecord {

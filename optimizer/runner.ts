@@ -1,7 +1,7 @@
 /** From what was asked for to what runs the workload. */
 import type { Log } from '../shared/log.ts'
-import type { EarlyLayers } from './open-layers.ts'
-import { LayerCache, type OpenLayer } from './unpack/layer-cache.ts'
+import type { EarlyLayers } from './early-layers.ts'
+import { LayerCache } from './unpack/layer-cache.ts'
 import { packageVersion } from './version.ts'
 import type { ContainerdRun, Run } from './workload/run.ts'
 import { RuncEngine } from './workload/runc/engine.ts'
@@ -32,6 +32,5 @@ export function runnerFor(
   }
   const { program, cacheFolder } = choice
   const cache = LayerCache.open(cacheFolder, log)
-  const openLayer: OpenLayer = (index, body) => early.use(index, body)
-  return plainRunner(run, { version, log }, (own) => new RuncEngine(own, { program, cache, openLayer }))
+  return plainRunner(run, { version, log }, (own) => new RuncEngine(own, { program, cache, layers: early }))
 }

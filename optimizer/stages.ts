@@ -9,9 +9,16 @@ export interface StageTime {
 export class Stages {
   readonly times: StageTime[] = []
   readonly #log: Log
+  readonly #begunAt = performance.now()
 
   constructor(log: Log) {
     this.#log = log
+  }
+
+  /** At debug level: something happened at this moment, beside the steps. */
+  tell(what: string): void {
+    const seconds = (performance.now() - this.#begunAt) / 1000
+    this.#log.debug(`${seconds.toFixed(3)} s: ${what}`, { seconds })
   }
 
   /** @param detail what a person wants to know of this step, e.g. the image's name */

@@ -163,7 +163,7 @@ async function cleanRuns(argv: Arguments, context: CommandContext): Promise<Clea
   // The runs' own words go with them.
   const caches = [...new Set([cacheFolder(argv), ...cachesOfRuns()])]
   const own = await cleanOwnRuns(context.console)
-  const layers = joined(await Promise.all(caches.map((folder) => cleanLayers(folder, null, context))))
+  const layers = joined(await Promise.all(caches.map((folder) => cleanWhatCanBe(folder, context))))
   const { address, namespace } = containerdOptions(argv)
   const isAskedFor = single(argv, 'address') !== undefined || process.env.CONTAINERD_ADDRESS !== undefined
   if (!isAskedFor && !existsSync(address) && !hasRunsFor({ address, namespace })) {
@@ -171,6 +171,17 @@ async function cleanRuns(argv: Arguments, context: CommandContext): Promise<Clea
     return joined([own, layers])
   }
   return joined([own, layers, await cleanContainerd(argv, context)])
+}
+
+/** A cache that is another user's, or broken, is not what was asked about: runs are. */
+async function cleanWhatCanBe(folder: string, context: CommandContext): Promise<CleanReport> {
+  try {
+    return await cleanLayers(folder, null, context)
+  } catch (error) {
+    if (!(error instanceof CodedError && error.code === 'CACHE_UNUSABLE')) throw error
+    context.console.warn(`not looked at: ${error.message}`)
+    return { runs: [], undecided: [] }
+  }
 }
 
 async function cleanContainerd(argv: Arguments, { console }: CommandContext): Promise<CleanReport> {

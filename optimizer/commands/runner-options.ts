@@ -6,7 +6,7 @@ import type { ImageLocation } from '../image/location.ts'
 import type { RunnerChoice } from '../runner.ts'
 import { defaultRuntime, requireOwnRuntime } from '../workload/host-programs.ts'
 import type { WorkloadOptions } from '../workload/options.ts'
-import { requirePrivilege } from '../workload/privilege.ts'
+import { requireRecordingPrivilege, requireWritableCgroups } from '../workload/privilege.ts'
 import type { Arguments } from './command.ts'
 import { single } from './common-options.ts'
 import { contradiction, oneOf } from './values.ts'
@@ -42,7 +42,8 @@ export function cacheFolder(argv: Arguments): string {
 
 /**
  * @param workloads all that may run
- * @throws {UsageError} @throws {PreconditionError} RUNTIME_MISSING, RUNTIME_UNSUITABLE, PRIVILEGE_MISSING
+ * @throws {UsageError} @throws {PreconditionError} RUNTIME_MISSING, RUNTIME_UNSUITABLE, PRIVILEGE_MISSING,
+ *   CGROUPS_UNUSABLE
  */
 export function runnerOption(
   argv: Arguments,
@@ -59,8 +60,9 @@ export function runnerOption(
   }
   const runtimes = workloads.map(({ container }) => container?.runtime)
   for (const runtime of runtimes) requireOwnRuntime(runtime)
+  if (argv['dry-run'] === true) return { kind, program: 'runc', cacheFolder: cacheFolder(argv) }
   // Who cannot run it anyway is not told what to install for it.
-  if (argv['dry-run'] !== true) requirePrivilege()
-  const program = argv['dry-run'] === true ? 'runc' : defaultRuntime(runtimes)
-  return { kind, program, cacheFolder: cacheFolder(argv) }
+  requireRecordingPrivilege()
+  requireWritableCgroups()
+  return { kind, program: defaultRuntime(runtimes), cacheFolder: cacheFolder(argv) }
 }

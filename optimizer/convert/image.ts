@@ -86,13 +86,14 @@ async function convertLayers(request: ImageRequest, means: Means): Promise<Conve
   const onProgress = (progress: ConversionProgress) => {
     if (progress.layer === Math.min(...inWork)) request.onProgress?.(progress)
   }
-  const waiting = request.layers.entries()
+  const waiting = largestFirst(request.layers).values()
   const convertNext = async (): Promise<void> => {
-    for (const [index, layer] of waiting) {
+    for (const index of waiting) {
+      const layer = request.layers[index] as OpenedLayer
       const { descriptor } = layer
       const work = (last.get(descriptor.digest) ?? Promise.resolve()).then(async () => {
         signal.throwIfAborted()
-        await layer.ready?.()
+        await layer.ready?.(signal)
         inWork.add(index)
         converted[index] = await convertNth({ ...request, signal, onProgress }, index, means)
         // The next may need the room.
@@ -112,6 +113,12 @@ async function convertLayers(request: ImageRequest, means: Means): Promise<Conve
   const results = await Promise.allSettled(threads)
   if (results.some(({ status }) => status === 'rejected')) throw signal.reason
   return converted
+}
+
+/** The table of the last one is compressed alone: it should be a small one. Where they are read meanwhile, it is in this order. */
+function largestFirst(layers: readonly OpenedLayer[]): number[] {
+  const sizeOf = (index: number) => layers[index]?.descriptor.size ?? 0
+  return [...layers.keys()].sort((one, other) => sizeOf(other) - sizeOf(one))
 }
 
 async function convertNth(

@@ -16,6 +16,11 @@ export interface HotZoneLimits {
   budgetBytes: number | null
 }
 
+/** Whatever is wanted comes first: the layers need not be looked at. */
+export function isUnlimited({ excluded, budgetBytes }: HotZoneLimits): boolean {
+  return excluded.length === 0 && budgetBytes === null
+}
+
 export interface LimitedOrder {
   wanted: WantedFile[]
   /** In the order in which it was wanted. */

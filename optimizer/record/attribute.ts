@@ -3,7 +3,7 @@ import type { Access } from '../../shared/messages.ts'
 import { KIND, PHASE } from '../../shared/messages.ts'
 import type { RecordEntry } from '../../shared/record.ts'
 import type { Manifest } from '../image/manifest.ts'
-import type { LayerIndex } from './layer-index.ts'
+import type { IndexedEntry, LayerIndex } from './layer-index.ts'
 
 export interface Attributed {
   /** In order of first access; a file appears once per phase. */
@@ -17,7 +17,7 @@ export interface Attributed {
 }
 
 export interface AttributionSource {
-  index: LayerIndex
+  index: LayerIndex<IndexedEntry>
   manifestDigest: string
   manifest: Manifest
   /** Where the root file system was mounted on the host: prefix of paths opened before the runtime's pivot. */

@@ -48,8 +48,11 @@ export interface IndexedLayer {
 }
 
 export interface OpenedLayer extends IndexedLayer {
-  /** Where the bytes are not there from the beginning: to be called once, before they are read. */
-  ready?(): Promise<void>
+  /**
+   * Where the bytes are not there from the beginning: to be called once, before they are read.
+   * @throws the signal's reason
+   */
+  ready?(signal?: AbortSignal): Promise<void>
   /** Bytes of the uncompressed tar. */
   read(offset: number, bytes: number): Promise<Buffer>
   /** The same into memory that is there already: fills all of `target`. */
@@ -58,22 +61,38 @@ export interface OpenedLayer extends IndexedLayer {
   close(): Promise<void>
 }
 
+/** How far the reading of a layer has got; nothing of it is proven before the end. */
+export interface LayerProgress {
+  /** So far, in the tar's order; an earlier one of a name that comes again is among them. */
+  entries: readonly TarEntry[]
+  /** Of the uncompressed tar, from its front: what `readInto` has. */
+  readableBytes: number
+  readInto: OpenedLayer['readInto']
+}
+
 /**
+ * @param onProgress told while the layer is being read
  * @throws {LayerCorruptError} naming the check that failed: size, digest, gzip, zstd, tar, diff ID
  * @throws {LayerUnsupportedError} more than any real layer needs
  * @throws {SpoolError} the disk is full; {SpoolLimitError}
  */
-export async function openLayer(source: LayerSource): Promise<OpenedLayer> {
+export async function openLayer(
+  source: LayerSource,
+  onProgress?: (progress: LayerProgress) => void,
+): Promise<OpenedLayer> {
   const spool = await Spool.create(source.spoolPath, source.space)
+  const readInto: OpenedLayer['readInto'] = (target, offset) => spool.readInto(target, offset)
+  const tell = (entries: readonly TarEntry[], readableBytes: number) =>
+    onProgress?.({ entries, readableBytes, readInto })
   try {
     return {
-      ...(await readLayer(source, spool)),
+      ...(await readLayer(source, spool, tell)),
       async read(offset, bytes) {
         const target = Buffer.allocUnsafe(bytes)
         await spool.readInto(target, offset)
         return target
       },
-      readInto: (target, offset) => spool.readInto(target, offset),
+      readInto,
       close: () => spool.close(),
     }
   } catch (error) {
@@ -87,7 +106,11 @@ export async function indexLayer(source: LayerBlob): Promise<IndexedLayer> {
   return await readLayer(source, null)
 }
 
-async function readLayer(source: LayerBlob, spool: Spool | null): Promise<IndexedLayer> {
+async function readLayer(
+  source: LayerBlob,
+  spool: Spool | null,
+  tell: (entries: readonly TarEntry[], readableBytes: number) => void = () => {},
+): Promise<IndexedLayer> {
   const { descriptor, diffId } = source
   const blob = new CheckedBlob(source.blob, descriptor)
   const indexer = new TarIndexer()
@@ -100,11 +123,13 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
       const used = () => {
         if (--uses === 0 && isOwn) releaseMemory(piece)
       }
+      const bytesBefore = uncompressed.sizeBytes
       const written = spool === null ? used() : spool.append(piece, used)
       uncompressed.update(piece)
       indexer.push(piece)
       used()
       await written
+      tell(indexer.entries, bytesBefore)
     }
     indexer.end()
   } catch (error) {
@@ -114,6 +139,7 @@ async function readLayer(source: LayerBlob, spool: Spool | null): Promise<Indexe
     await blob.close()
   }
   await spool?.flush()
+  tell(indexer.entries, uncompressed.sizeBytes)
   blob.requireWhole()
   const found = uncompressed.digest()
   if (found !== diffId) {

@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -13,6 +14,7 @@ import { messageOf } from '../../shared/errors.ts'
 import { formatIdentity, ownIdentity, parseIdentity, stateOf } from '../store/process-identity.ts'
 import { tryClaim } from './claim.ts'
 import {
+  isFullDisk,
   LAYER_FILE,
   LAYERS_FOLDER,
   type LayerCache,
@@ -111,14 +113,33 @@ function usedLayers(folder: string): string[] {
 /** Out of reach at once; to be deleted when others may use the cache again. */
 function takeAway(folder: string, names: readonly string[], report: CacheReport): string | null {
   if (names.length === 0) return null
-  const going = mkdtempSync(join(folder, NEW_PREFIX))
-  writeFileSync(join(going, OWNER_FILE), formatIdentity(ownIdentity()))
-  for (const name of names)
+  const layers = names.map((name) => ({ name, path: join(folder, LAYERS_FOLDER, name) }))
+  const going = placeForGoing(folder)
+  for (const { name, path } of layers)
     attempt(`layer ${name}`, report, () => {
-      renameSync(join(folder, LAYERS_FOLDER, name), join(going, name))
+      if (going !== null) renameSync(path, join(going, name))
+      else {
+        // It is none any more, whatever of it is still there.
+        rmSync(join(path, LAYER_FILE))
+        removeFolder(path)
+      }
       return true
     })
   return going
+}
+
+/** null where the disk has no room even for that: what goes is deleted where it is, while others wait. */
+function placeForGoing(folder: string): string | null {
+  let going: string | null = null
+  try {
+    going = mkdtempSync(join(folder, NEW_PREFIX))
+    writeFileSync(join(going, OWNER_FILE), formatIdentity(ownIdentity()))
+    return going
+  } catch (error) {
+    if (!isFullDisk(error)) throw error
+    if (going !== null) removeFolder(going)
+    return null
+  }
 }
 
 function removeDead(path: string, report: CacheReport): void {

@@ -4,6 +4,7 @@
  *
  *   layers/<hex>/fs              the files, a lower directory of overlayfs
  *   layers/<hex>/layer.json      what is known of them; its time is that of the last use
+ *   layers/<hex>/contents        which entries the layer has
  *   new-<random>/                a layer under way
  *   runs/<run id>/               `process`, `layers.json`, and the run's writable layer
  */
@@ -25,11 +26,12 @@ import type { Log } from '../../shared/log.ts'
 import type { Digest } from '../image/digest.ts'
 import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
 import type { PathKey } from '../tar/entry.ts'
-import type { OpenedLayer } from '../tar/layer.ts'
+import type { IndexedLayer, OpenedLayer } from '../tar/layer.ts'
 import { claim } from './claim.ts'
+import { type ContentsEntry, readContents, writeContents } from './layer-contents.ts'
 import { LayerUse } from './layer-use.ts'
 import { removeFolder } from './remove-folder.ts'
-import { unpackLayer } from './unpack-layer.ts'
+import { type LayerContent, type UnpackedLayer, unpackLayer } from './unpack-layer.ts'
 
 export const LAYERS_FOLDER = 'layers'
 export const RUNS_FOLDER = 'runs'
@@ -59,7 +61,32 @@ export interface WantedLayer {
   chainId: Digest
 }
 
-export type OpenLayer = <T>(index: number, body: (layer: OpenedLayer) => Promise<T>) => Promise<T>
+/** A layer to unpack: there, or still being read. */
+export type LayerToUnpack =
+  | (Pick<OpenedLayer, 'entries' | 'notes' | 'readInto'> & { whole?: never })
+  | (LayerContent & {
+      /** Resolves when its bytes have proven to be the layer's: what was unpacked before counts from then on. */
+      whole: Promise<Pick<IndexedLayer, 'entries' | 'notes'>>
+    })
+
+/** What is known of a layer's contents where it need not be read for that. */
+export interface KnownContents {
+  /** null: nothing that can be relied on. */
+  read(): ContentsEntry[] | null
+  /** For the next time. */
+  keep(entries: readonly ContentsEntry[]): void
+}
+
+/** Where an image's layers come from, each by its position. */
+export interface LayerSupply {
+  /** The layer is there, or on its way, for as long as `body` takes. */
+  use<T>(index: number, body: (layer: LayerToUnpack) => Promise<T>): Promise<T>
+  /** Told before any is used which ones will be, the lowest first. */
+  expect(indexes: readonly number[]): void
+  /** One is not used after all: it is unpacked, perhaps by another process meanwhile. */
+  skip(index: number): void
+  learn(index: number, contents: KnownContents): void
+}
 
 export class LayerCache {
   readonly folder: string
@@ -122,6 +149,32 @@ export class LayerCache {
     return { folder, facts }
   }
 
+  /** What went wrong in here, where a full disk may be the cause. */
+  explain(error: unknown): unknown {
+    return error instanceof CodedError || !isFullDisk(error) ? error : cacheFull(this.folder, error)
+  }
+
+  /** Whether one need not be unpacked, as far as that can be told before it is claimed. */
+  has(layer: WantedLayer): boolean {
+    return keysOf(layer).some((key) => this.find(key) !== null)
+  }
+
+  contentsOf(layer: WantedLayer): KnownContents {
+    const { diffId } = layer
+    const folders = () => keysOf(layer).flatMap((key) => this.find(key)?.folder ?? [])
+    return {
+      read: () =>
+        folders().reduce<ContentsEntry[] | null>((found, at) => found ?? readContents(at, diffId), null),
+      keep: (entries) => {
+        try {
+          for (const folder of folders().slice(0, 1)) writeContents(folder, diffId, entries)
+        } catch (error) {
+          this.#log.debug(`what is in ${diffId} is not kept: ${messageOf(error)}`)
+        }
+      },
+    }
+  }
+
   /**
    * Unpacks a layer, unless another process has done so while this one waited for it.
    * @param lowers folders of the layers below, the topmost first
@@ -129,7 +182,7 @@ export class LayerCache {
    */
   async add(
     layer: WantedLayer,
-    open: (body: (layer: OpenedLayer) => Promise<Digest>) => Promise<Digest>,
+    open: (body: (layer: LayerToUnpack) => Promise<Digest>) => Promise<Digest>,
     lowers: readonly string[],
     signal: AbortSignal,
   ): Promise<{ key: Digest; isNew: boolean }> {
@@ -146,19 +199,18 @@ export class LayerCache {
 
   async #unpack(
     { diffId, chainId }: WantedLayer,
-    opened: OpenedLayer,
+    opened: LayerToUnpack,
     lowers: readonly string[],
     signal: AbortSignal,
   ): Promise<Digest> {
     const temporary = this.#newFolder()
     try {
       const files = join(temporary, FILES_FOLDER)
-      mkdirSync(files, { mode: 0o755 })
-      const { entries, implicit, namesRoot } = await unpackLayer(opened, files, looksBelow(lowers), signal)
+      const { whole, unpacked } = await unpackWhole(opened, files, looksBelow(lowers), signal)
+      const { entries, implicit, namesRoot, sizeBytes } = unpacked
       const key = implicit.length > 0 && lowers.length > 0 ? chainId : diffId
       if (key === chainId && key !== diffId)
         this.#log.debug(`${diffId} names not all of its folders (${implicit[0]}): kept as ${chainId}`)
-      const sizeBytes = opened.entries.reduce((sum, entry) => sum + entry.payloadBytes, 0)
       const facts: LayerFacts = {
         schemaVersion: SCHEMA_VERSION,
         sizeBytes,
@@ -167,6 +219,7 @@ export class LayerCache {
         bootId: bootId(),
       }
       writeFileSync(join(temporary, LAYER_FILE), JSON.stringify(facts))
+      writeContents(temporary, diffId, whole.entries)
       this.#publish(temporary, key)
       return key
     } catch (error) {
@@ -231,15 +284,52 @@ function looksBelow(lowers: readonly string[]): (path: PathKey) => FolderFacts |
   }
 }
 
-function explained(error: unknown, diffId: Digest, folder: string): unknown {
+/** @returns what the layer is, too, once that is proven */
+async function unpackWhole(
+  layer: LayerToUnpack,
+  folder: string,
+  lookBelow: (path: PathKey) => FolderFacts | undefined,
+  signal: AbortSignal,
+): Promise<{ whole: Pick<IndexedLayer, 'entries' | 'notes'>; unpacked: UnpackedLayer }> {
+  const unpack = (content: LayerContent) => {
+    mkdirSync(folder, { mode: 0o755 })
+    return unpackLayer(content, folder, lookBelow, signal)
+  }
+  if (layer.whole === undefined) return { whole: layer, unpacked: await unpack(layer) }
+  let unpacked: UnpackedLayer | { error: unknown }
+  try {
+    unpacked = await unpack(layer)
+  } catch (error) {
+    if (isFullDisk(error)) throw error
+    unpacked = { error }
+  }
+  const whole = await layer.whole
+  // Of entries of the same name the last one counts: what those before it have made must not stay, nor have failed.
+  if (whole.notes.duplicateNames > 0) {
+    removeFolder(folder)
+    const { entries } = whole
+    return { whole, unpacked: await unpack({ entries, readInto: (to, at) => layer.readInto(to, at) }) }
+  }
+  if ('error' in unpacked) throw unpacked.error
+  return { whole, unpacked }
+}
+
+function cacheFull(folder: string, cause: unknown): PreconditionError {
+  return new PreconditionError(
+    'CACHE_FULL',
+    `the disk of ${folder} is full: make room (optimizer clean --cache), or name another folder with --cache-dir`,
+    { cause },
+  )
+}
+
+export function isFullDisk(error: unknown): boolean {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
-    return new PreconditionError(
-      'CACHE_FULL',
-      `the disk of ${folder} is full: make room (optimizer clean --cache), or name another folder with --cache-dir`,
-      { cause: error },
-    )
+  return ['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? '')
+}
+
+function explained(error: unknown, diffId: Digest, folder: string): unknown {
   if (error instanceof CodedError && error.code !== 'ENTRY_FAILED') return error
+  if (isFullDisk(error)) return cacheFull(folder, error)
   return new PreconditionError(
     'LAYER_UNPACK_FAILED',
     `the layer ${diffId} cannot be unpacked: ${messageOf(error)}`,

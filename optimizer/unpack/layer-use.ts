@@ -9,7 +9,7 @@ import {
   hexOf,
   keysOf,
   type LayerCache,
-  type OpenLayer,
+  type LayerSupply,
   OWNER_FILE,
   RUNS_FOLDER,
   readFacts,
@@ -39,7 +39,7 @@ export class LayerUse {
    */
   async lowers(
     layers: readonly WantedLayer[],
-    open: OpenLayer,
+    supply: Pick<LayerSupply, 'use' | 'skip'>,
     signal: AbortSignal,
   ): Promise<{ lowers: string[]; unpacked: number }> {
     // Whoever removes layers sees from here on that these are in use.
@@ -58,8 +58,9 @@ export class LayerUse {
       const { key, isNew } =
         found !== undefined
           ? { key: found, isNew: false }
-          : await this.#cache.add(layer, (body) => open(index, body), lowers, signal)
+          : await this.#cache.add(layer, (body) => supply.use(index, body), lowers, signal)
       if (isNew) unpacked++
+      else supply.skip(index)
       lowers.unshift(this.#files(key))
     }
     // Overlayfs refuses a folder that comes twice. What a layer says is said by its topmost place alone.

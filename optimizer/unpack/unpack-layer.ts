@@ -7,7 +7,6 @@ import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Attributes, type FolderFacts, FolderTree } from '../../native/folder-tree.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
-import type { OpenedLayer } from '../tar/layer.ts'
 import { parentPath } from '../tar/path-key.ts'
 
 const WHITEOUT_PREFIX = '.wh.'
@@ -21,8 +20,17 @@ const COPY_BYTES = 1024 * 1024
 /** Between two looks at whether somebody wants this to end. */
 const ENTRIES_PER_TURN = 256
 
+export interface LayerContent {
+  /** In the tar's order; on their way, where the layer is still being read. */
+  entries: Iterable<TarEntry> | AsyncIterable<TarEntry>
+  /** Fills all of `target` with bytes of the uncompressed tar. */
+  readInto(target: Uint8Array, offset: number): Promise<void>
+}
+
 export interface UnpackedLayer {
   entries: number
+  /** Of the files' content. */
+  sizeBytes: number
   /** Folders that the layer has something in and does not name itself: in the image they are as a lower layer says. */
   implicit: PathKey[]
   /** Whether it names the root itself. */
@@ -35,7 +43,7 @@ export interface UnpackedLayer {
  * @throws {NativeError} ENTRY_FAILED @throws the signal's reason
  */
 export async function unpackLayer(
-  layer: Pick<OpenedLayer, 'entries' | 'readInto'>,
+  layer: LayerContent,
   folder: string,
   lookBelow: (path: PathKey) => FolderFacts | undefined,
   signal: AbortSignal,
@@ -51,7 +59,7 @@ export async function unpackLayer(
 const bytesOf = (path: PathKey) => Buffer.from(path, 'latin1')
 
 class LayerUnpacker {
-  readonly #layer: Pick<OpenedLayer, 'entries' | 'readInto'>
+  readonly #layer: LayerContent
   readonly #tree: FolderTree
   readonly #lookBelow: (path: PathKey) => FolderFacts | undefined
   /** Made or seen. */
@@ -62,32 +70,32 @@ class LayerUnpacker {
   readonly #named = new Map<PathKey, TarEntry>()
   readonly #buffer = Buffer.allocUnsafeSlow(COPY_BYTES)
 
-  constructor(
-    layer: Pick<OpenedLayer, 'entries' | 'readInto'>,
-    tree: FolderTree,
-    lookBelow: (path: PathKey) => FolderFacts | undefined,
-  ) {
+  constructor(layer: LayerContent, tree: FolderTree, lookBelow: (path: PathKey) => FolderFacts | undefined) {
     this.#layer = layer
     this.#tree = tree
     this.#lookBelow = lookBelow
   }
 
   async unpack(signal: AbortSignal): Promise<UnpackedLayer> {
-    const { entries } = this.#layer
     const whiteouts: TarEntry[] = []
-    for (const [index, entry] of entries.entries()) {
-      if (index % ENTRIES_PER_TURN === 0) {
+    const present = new Map<PathKey, TarEntry['type']>()
+    let entries = 0
+    let sizeBytes = 0
+    for await (const entry of this.#layer.entries) {
+      if (entries++ % ENTRIES_PER_TURN === 0) {
         await turn()
         signal.throwIfAborted()
       }
+      present.set(entry.path, entry.type)
+      sizeBytes += entry.payloadBytes
       if (nameOf(entry.path).startsWith(WHITEOUT_PREFIX)) whiteouts.push(entry)
       else await this.#make(entry, signal)
     }
     // They concern the layers below, wherever they stand in the tar.
-    const present = new Map(entries.map(({ path, type }) => [path, type]))
     for (const { path } of whiteouts) this.#hide(path, present)
     this.#finishFolders()
-    return { entries: entries.length, implicit: [...this.#implicit], namesRoot: this.#named.has('') }
+    const namesRoot = this.#named.has('')
+    return { entries, sizeBytes, implicit: [...this.#implicit], namesRoot }
   }
 
   async #make(entry: TarEntry, signal: AbortSignal): Promise<void> {

@@ -17,7 +17,8 @@ import { zstdChunkedFormat } from '../../optimizer/estargz/zstdchunked-format.ts
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { TarIndexer } from '../../optimizer/tar/indexer.ts'
-import { type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
+import { type LayerSource, type OpenedLayer, openLayer } from '../../optimizer/tar/layer.ts'
+import { beginLayer, type LayerUnderWay } from '../../optimizer/tar/layer-under-way.ts'
 
 export async function* inPieces(bytes: Buffer, pieceBytes = 64 * 1024): AsyncGenerator<Buffer> {
   for (let start = 0; start < bytes.length; start += pieceBytes)
@@ -33,12 +34,21 @@ export async function openTar(
   tar: Buffer,
   { blob = tar, pieceBytes = 64 * 1024 } = {},
 ): Promise<OpenedLayer> {
-  return await openLayer({
+  return await openLayer(sourceOf(tar, blob, pieceBytes))
+}
+
+/** The same, to be used while it is read. */
+export function beginTar(tar: Buffer): LayerUnderWay {
+  return beginLayer(sourceOf(tar, tar, 64 * 1024))
+}
+
+function sourceOf(tar: Buffer, blob: Buffer, pieceBytes: number): LayerSource {
+  return {
     blob: inPieces(blob, pieceBytes),
     descriptor: { mediaType: MEDIA_TYPE.ociLayerGzip, digest: digestOf(blob), size: blob.length },
     diffId: digestOf(tar),
     spoolPath: spoolPath(),
-  })
+  }
 }
 
 /** The index of a tar, pushed in pieces of `pieceBytes`. */

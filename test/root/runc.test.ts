@@ -12,20 +12,31 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import type { Digest } from '../../optimizer/image/digest.ts'
+import type { ImageConfig, Manifest } from '../../optimizer/image/manifest.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
 import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { hexOf } from '../../optimizer/unpack/layer-cache.ts'
+import { CONTENTS_FILE } from '../../optimizer/unpack/layer-contents.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
 import { runFoldersRoot } from '../../optimizer/workload/run.ts'
 import { type AccessRecord, parseRecord } from '../../shared/record.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { crunThatWorks } from '../helpers/crun.ts'
+import { FakeRegistry } from '../helpers/fake-registry.ts'
 import { finished, OptimizerBench, says } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
+
+function readDiffId(blobs: string, { config }: Manifest, index: number): Digest {
+  const bytes = readFileSync(join(blobs, hexOf(config.digest)), 'utf8')
+  return (JSON.parse(bytes) as ImageConfig).rootfs.diff_ids[index] as Digest
+}
 
 const shell = (script: string) => ['--entrypoint', JSON.stringify(['/bin/sh', '-c', script])]
 /** Told from others' by what it says. */
@@ -124,6 +135,47 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     const { code, stderr } = await optimizer(['record', target, '--log-level', 'info'])
     assert.equal(code, 0, stderr)
     assert.match(stderr, /\| newer/)
+  })
+
+  it('what an earlier run has unpacked is not fetched again to be recorded, unless it is damaged', async () => {
+    rmSync(cache(), { recursive: true, force: true })
+    const registry = await FakeRegistry.start()
+    try {
+      const blobs = join(layout, 'blobs', 'sha256')
+      for (const name of readdirSync(blobs)) registry.addBlob('app', readFileSync(join(blobs, name)))
+      const [{ digest, mediaType }] = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')).manifests
+      const manifest = JSON.parse(readFileSync(join(blobs, digest.replace('sha256:', '')), 'utf8'))
+      registry.addManifest('app', '1', mediaType, manifest)
+      const layers: string[] = manifest.layers.map((layer: { digest: string }) => layer.digest)
+      const recorded = async () => {
+        registry.seen = []
+        const words = [
+          `docker://${registry.host}/app:1`,
+          '--no-create-phase',
+          ...shell('cat /data/a /data/b'),
+        ]
+        const { code, stdout, stderr } = await optimizer(['record', ...words])
+        assert.equal(code, 0, stderr)
+        const fetched = layers.filter((layer) =>
+          registry.seen.some(({ method, path }) => method === 'GET' && path.endsWith(layer)),
+        )
+        return { files: read(parseRecord(stdout)), fetched }
+      }
+      const first = await recorded()
+      assert.deepEqual(first.fetched, layers)
+      assert.deepEqual(await recorded(), { files: first.files, fetched: [] })
+      const ofLayer = join(
+        cache(),
+        'unpacked',
+        'layers',
+        hexOf(readDiffId(blobs, manifest, 1)),
+        CONTENTS_FILE,
+      )
+      writeFileSync(ofLayer, readFileSync(ofLayer, 'latin1').replaceAll('data/b', 'data/x'))
+      assert.deepEqual(await recorded(), { files: first.files, fetched: [layers[1]] })
+    } finally {
+      await registry.stop()
+    }
   })
 
   it('a command that fails, or is none, is told as with containerd', async () => {

@@ -38,6 +38,7 @@ describe('npm start', { skip: skipWithoutContainerd() }, () => {
       assert.match(row, / [1-9]\d* files /, 'something of each layer is moved to its front')
     assert.match(stdout, /the app read \d+\.\d % of the image/)
     assert.match(stdout, /answered with the same page as the original/)
+    assert.match(stdout, /runc ran the image from an OCI layout, .* it read [1-9]\d* files/)
     assert.match(stdout, /ctr image pull .*optimizer optimize .*ctr image push/s)
     assertNothingLeft(folder)
   })

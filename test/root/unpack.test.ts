@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { mount } from '../../native/mounts.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+import type { LayerUnderWay } from '../../optimizer/tar/layer-under-way.ts'
 import { LayerCache } from '../../optimizer/unpack/layer-cache.ts'
 import { type UnpackedLayer, unpackLayer } from '../../optimizer/unpack/unpack-layer.ts'
 import { chainIds } from '../../optimizer/workload/chain-ids.ts'
@@ -17,7 +18,7 @@ import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
 import { dir, file, link, symlink, type TarItem, tarOf } from '../helpers/tar-language.ts'
-import { openTar } from '../helpers/tar-layer.ts'
+import { beginTar, openTar } from '../helpers/tar-layer.ts'
 import { readTree, type TreeEntry } from '../helpers/tree.ts'
 import { treeByContainerd } from '../helpers/unpackers.ts'
 
@@ -36,15 +37,18 @@ async function treeOfOverlay(tars: readonly Buffer[]): Promise<ReturnType<typeof
   const chain = chainIds(diffIds)
   const layers = diffIds.map((diffId, index) => ({ diffId, chainId: chain[index] as typeof diffId }))
   const use = LayerCache.open(folder, SILENT_LOG).newUse('test')
-  const open = async <T>(index: number, body: (layer: Awaited<ReturnType<typeof openTar>>) => Promise<T>) => {
-    const layer = await openTar(tars[index] as Buffer)
-    try {
-      return await body(layer)
-    } finally {
-      await layer.close()
-    }
+  const supply = {
+    use: async <T>(index: number, body: (layer: LayerUnderWay) => Promise<T>) => {
+      const layer = beginTar(tars[index] as Buffer)
+      try {
+        return await body(layer)
+      } finally {
+        await (await layer.whole).close()
+      }
+    },
+    skip: () => {},
   }
-  const { lowers } = await use.lowers(layers, open, NEVER)
+  const { lowers } = await use.lowers(layers, supply, NEVER)
   const { upper, work } = use.makeUpper(lowers)
   const target = join(folder, 'mounted')
   mkdirSync(target)

@@ -20,12 +20,16 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { isOverlay } from '../../native/mounts.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+import { TarIndexer } from '../../optimizer/tar/indexer.ts'
+import type { OpenedLayer } from '../../optimizer/tar/layer.ts'
 import { claim } from '../../optimizer/unpack/claim.ts'
 import { type CacheLimits, cleanCache } from '../../optimizer/unpack/clean-cache.ts'
 import { hexOf, LayerCache } from '../../optimizer/unpack/layer-cache.ts'
+import { CONTENTS_FILE } from '../../optimizer/unpack/layer-contents.ts'
 import type { LayerUse } from '../../optimizer/unpack/layer-use.ts'
+import { PreconditionError } from '../../shared/errors.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
-import { dir, file, tarOf } from '../helpers/tar-language.ts'
+import { dir, file, link, tarOf } from '../helpers/tar-language.ts'
 import { openTar } from '../helpers/tar-layer.ts'
 
 const CLAIM = new URL('../../optimizer/unpack/claim.js', import.meta.url)
@@ -66,14 +70,17 @@ describe('the cache of unpacked layers', () => {
     const made = cache.newUse(id)
     const { lowers } = await made.lowers(
       layers,
-      async (index, body) => {
-        opened.push(index)
-        const layer = await openTar(tars[index] as Buffer)
-        try {
-          return await body(layer)
-        } finally {
-          await layer.close()
-        }
+      {
+        use: async (index, body) => {
+          opened.push(index)
+          const layer = await openTar(tars[index] as Buffer)
+          try {
+            return await body(layer)
+          } finally {
+            await layer.close()
+          }
+        },
+        skip: () => {},
       },
       NEVER,
     )
@@ -172,6 +179,83 @@ describe('the cache of unpacked layers', () => {
     ;(await use('second', [tar], opened)).end()
     assert.deepEqual(opened, [0])
     assert.deepEqual(there(), hexes(tar))
+  })
+
+  it('tells what is in a layer without reading it again, and nothing where that is damaged', async () => {
+    const tar = layerTar('a', 1)
+    const layer = { diffId: digestOf(tar), chainId: digestOf(tar) }
+    assert.equal(cache.contentsOf(layer).read(), null)
+    ;(await use('first', [tar])).end()
+    const paths = () =>
+      cache
+        .contentsOf(layer)
+        .read()
+        ?.map(({ path }) => path)
+    assert.deepEqual(paths(), ['a', 'a/file'])
+    const kept = join(cache.folder, 'layers', hexOf(digestOf(tar)), CONTENTS_FILE)
+    writeFileSync(kept, readFileSync(kept, 'latin1').replace('a/file', 'a/fils'))
+    assert.equal(paths(), undefined)
+    const opened = await openTar(tar)
+    cache.contentsOf(layer).keep(opened.entries)
+    await opened.close()
+    assert.deepEqual(paths(), ['a', 'a/file'])
+  })
+
+  describe('a layer that is unpacked while it is read', () => {
+    const under = async (tar: Buffer, whole: (layer: OpenedLayer) => Promise<OpenedLayer>) => {
+      const layer = await openTar(tar)
+      const raw = new TarIndexer()
+      raw.push(tar)
+      async function* entries() {
+        yield* raw.entries
+      }
+      const proven = whole(layer)
+      proven.catch(() => {})
+      return cache
+        .add(
+          { diffId: digestOf(tar), chainId: digestOf(tar) },
+          (body) =>
+            body({
+              entries: entries(),
+              readInto: (to, at) => layer.readInto(to, at),
+              whole: proven,
+            }),
+          [],
+          NEVER,
+        )
+        .finally(() => layer.close())
+    }
+
+    it('is there when it has proven to be the right one', async () => {
+      const tar = layerTar('a', 1000)
+      await under(tar, async (layer) => layer)
+      assert.deepEqual(there(), hexes(tar))
+      const content = readFileSync(join(cache.folder, 'layers', hexOf(digestOf(tar)), 'fs', 'a', 'file'))
+      assert.equal(content.length, 1000)
+    })
+
+    it('is not there, nor anything of it, where it has not', async () => {
+      const wrong = async () => await Promise.reject(new PreconditionError('LAYER_CORRUPT', 'another digest'))
+      await assert.rejects(under(layerTar('a', 1), wrong), { code: 'LAYER_CORRUPT' })
+      assert.deepEqual(readdirSync(cache.folder).sort(), ['layers', 'runs'])
+      assert.deepEqual(there(), [])
+    })
+
+    it('has of entries of one name the last alone, and what that means', async () => {
+      const tar = tarOf([
+        dir('a/', OWN),
+        file('a/inner', 'of the folder', OWN),
+        file('a', 'a file', OWN),
+        file('b', 'first', OWN),
+        link('c', 'b', OWN),
+        file('b', 'second', OWN),
+      ])
+      await under(tar, async (layer) => layer)
+      const files = join(cache.folder, 'layers', hexOf(digestOf(tar)), 'fs')
+      const text = (name: string) => readFileSync(join(files, name), 'utf8')
+      assert.deepEqual(readdirSync(files).sort(), ['a', 'b', 'c'])
+      assert.deepEqual([text('a'), text('b'), text('c')], ['a file', 'second', 'first'])
+    })
   })
 
   it('leaves nothing of a layer that fails', async () => {

@@ -1,7 +1,7 @@
 /** A runtime that this program calls itself, and layers unpacked in a folder of its own: no daemon has a part in it. */
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LayerCache, OpenLayer } from '../../unpack/layer-cache.ts'
+import type { LayerCache, LayerSupply } from '../../unpack/layer-cache.ts'
 import { chainIds, diffIdsOf } from '../chain-ids.ts'
 import type {
   Container,
@@ -23,8 +23,8 @@ export interface RuncEngineParts {
   /** For workloads that name none. */
   program: string
   cache: LayerCache
-  /** Opens a layer of the image, by its position, for as long as `body` takes. */
-  openLayer: OpenLayer
+  /** Of the image. */
+  layers: LayerSupply
 }
 
 export class RuncEngine implements Engine {
@@ -41,17 +41,27 @@ export class RuncEngine implements Engine {
 
   async unpack(image: ImageToUnpack, signal: AbortSignal): Promise<UnpackedImage> {
     const { id, undo, log } = this.#run
-    const { cache, openLayer, program } = this.#parts
+    const { cache, layers: supply, program } = this.#parts
     const diffIds = diffIdsOf(image)
     const chain = chainIds(diffIds)
     const layers = diffIds.map((diffId, index) => ({ diffId, chainId: chain[index] as typeof diffId }))
     const use = cache.newUse(id)
     noteRunc(this.#run.folder, { program, useFolder: use.folder })
     undo.push(`the folder ${use.folder}`, () => use.end())
-    const { lowers, unpacked } = await use.lowers(layers, openLayer, signal)
+    for (const [index, layer] of layers.entries()) supply.learn(index, cache.contentsOf(layer))
+    supply.expect(layers.flatMap((layer, index) => (cache.has(layer) ? [] : [index])))
+    const { lowers, unpacked } = await this.#explained(() => use.lowers(layers, supply, signal))
     if (unpacked > 0) log.info(`unpacked ${unpacked} of ${layers.length} layers`)
     return {
-      prepareRoot: async () => [this.#overlay(lowers, use.makeUpper(lowers))],
+      prepareRoot: () => this.#explained(async () => [this.#overlay(lowers, use.makeUpper(lowers))]),
+    }
+  }
+
+  async #explained<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      throw this.#parts.cache.explain(error)
     }
   }
 
