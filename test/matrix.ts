@@ -5,16 +5,18 @@
  *
  * The root tests run against the containerd and runc of each Debian SUITE (`machine`: those on PATH), and once where
  * version 2 of control groups is all there is; the build and the unit tests with each MAJOR version of Node, of npm's
- * package of it, in a copy of the sources. Without options all of them. stdout is a table for people, stderr what the tests say. Status 1: something failed.
+ * package of it, in a copy of the sources. Without options all of them. stdout is a table for README with what failed and
+ * what was skipped, and why; stderr what the tests say. Status 1: something failed.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from '../bench/sample/sample-image.ts'
+import { type MatrixOutcome, type MatrixRow, matrixText, outcomeOf } from './matrix-report.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Debian 12's and 13's, and the next one's. */
@@ -26,13 +28,7 @@ const CGROUP_V2 = [
   'sh',
 ]
 const NODE_MAJORS = ['20', '22', '24', '26']
-
-interface Row {
-  what: string
-  versions: string
-  result: string
-  ok: boolean
-}
+const OWN_NODE = `Node ${process.versions.node}`
 
 const { values, positionals } = parseArgs({
   options: {
@@ -45,46 +41,63 @@ const { values, positionals } = parseArgs({
 const everything = Object.keys(values).length === 0
 const suites = values.containerd ?? (everything ? SUITES : [])
 const majors = values.node ?? (everything ? NODE_MAJORS : [])
-const rows: Row[] = []
-for (const suite of suites) rows.push(await withContainerd(suite))
-if (everything || values['cgroup-v2'] === true) rows.push(await withCgroupV2())
-for (const major of majors) rows.push(await withNode(major))
-process.stdout.write('| what ran | versions | result |\n| --- | --- | --- |\n')
-for (const { what, versions, result } of rows) process.stdout.write(`| ${what} | ${versions} | ${result} |\n`)
-process.exitCode = rows.every(({ ok }) => ok) ? 0 : 1
+const rows: MatrixRow[] = []
+process.once('SIGINT', () => end())
+process.once('SIGTERM', () => end())
+for (const suite of suites) await note(withContainerd(suite))
+if (everything || values['cgroup-v2'] === true) await note(withCgroupV2())
+for (const major of majors) await note(withNode(major))
+end()
 
-async function withContainerd(suite: string): Promise<Row> {
+/** Each row is said as it comes: it takes hours, and may be interrupted. */
+async function note(running: Promise<MatrixRow>): Promise<void> {
+  const row = await running
+  rows.push(row)
+  const { passed, failed, skipped } = row.outcome
+  process.stderr.write(
+    `\n=== ${row.what}, ${row.where}: ${passed} passed, ${failed.length} failed, ${skipped.length} skipped\n\n`,
+  )
+}
+
+function end(): never {
+  process.stdout.write(matrixText(rows))
+  process.exit(rows.length > 0 && rows.every(({ outcome }) => outcome.failed.length === 0) ? 0 : 1)
+}
+
+async function withContainerd(suite: string): Promise<MatrixRow> {
   const what = 'the root tests'
   const folder = join(cacheFolder(), `containerd-${suite}`)
   if (suite !== 'machine') {
     const { status } = spawnSync(join(ROOT, 'bin', 'later-containerd'), [suite, folder], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    if (status !== 0) return { what, versions: `containerd of ${suite}`, result: 'not to be had', ok: false }
+    if (status !== 0) return failedRow(what, `containerd of ${suite}`, 'it is not to be had (see above)')
   }
   const environment: Record<string, string> = suite === 'machine' ? {} : { PATH: before(join(folder, 'bin')) }
   const versions = [
     firstVersion('containerd', ['--version'], environment),
     firstVersion('runc', ['--version'], environment),
   ]
-  const { result, ok } = await runTests(ROOT, process.execPath, ['root', ...positionals], environment)
-  return { what, versions: versions.join(', '), result, ok }
+  const outcome = await runTests(ROOT, process.execPath, ['root', ...positionals], environment)
+  return { what, where: machine([...versions, OWN_NODE]), outcome }
 }
 
 /**
  * In a mount namespace where /sys/fs/cgroup is the one hierarchy of version 2. On a machine that has the controllers in
  * hierarchies of version 1 they stay there: what sets a limit is skipped then, and says why.
  */
-async function withCgroupV2(): Promise<Row> {
+async function withCgroupV2(): Promise<MatrixRow> {
   const versions = [firstVersion('containerd', ['--version'], {}), firstVersion('runc', ['--version'], {})]
-  const { result, ok } = await runTests(ROOT, process.execPath, ['root', ...positionals], {}, CGROUP_V2)
-  return { what: 'the root tests, cgroup v2 alone', versions: versions.join(', '), result, ok }
+  const outcome = await runTests(ROOT, process.execPath, ['root', ...positionals], {}, CGROUP_V2)
+  return { what: 'the root tests, cgroup v2 alone', where: machine([...versions, OWN_NODE]), outcome }
 }
 
 /** Builds everything anew, in a copy: this tree stays as it is. */
-async function withNode(major: string): Promise<Row> {
+async function withNode(major: string): Promise<MatrixRow> {
   const node = nodeOf(major)
-  const versions = `Node ${firstVersion(node, ['--version'], {}).replace(/^\S+ v/, '')}`
+  if (node === null)
+    return failedRow('the build', machine([`Node ${major}`]), 'npm has no such package (see above)')
+  const where = machine([`Node ${firstVersion(node, ['--version'], {}).replace(/^\S+ v/, '')}`])
   const copy = mkdtempSync(join(tmpdir(), 'hotlayer-node-'))
   try {
     for (const file of sourceFiles()) cpSync(join(ROOT, file), join(copy, file))
@@ -99,11 +112,10 @@ async function withNode(major: string): Promise<Row> {
         stdio: ['ignore', 2, 'inherit'],
         env: { ...process.env, ...environment },
       })
-      if (status !== 0)
-        return { what: 'the build', versions, result: `failed: node ${args.join(' ')}`, ok: false }
+      if (status !== 0) return failedRow('the build', where, `node ${args.join(' ')} (see above)`)
     }
-    const { result, ok } = await runTests(copy, node, ['unit', ...positionals], environment)
-    return { what: 'the build and the unit tests', versions, result, ok }
+    const outcome = await runTests(copy, node, ['unit', ...positionals], environment)
+    return { what: 'the build and the unit tests', where, outcome }
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
@@ -114,8 +126,8 @@ function sourceFiles(): string[] {
   return stdout.split('\0').filter((file) => file !== '' && existsSync(join(ROOT, file)))
 }
 
-/** Path of the program; npm's package of it is fetched where it is not there yet. */
-function nodeOf(major: string): string {
+/** Path of the program; npm's package of it is fetched where it is not there yet. null: it is not to be had. */
+function nodeOf(major: string): string | null {
   const name = `node-linux-${process.arch}`
   const folder = join(cacheFolder(), `node-${major}`)
   const program = join(folder, 'node_modules', name, 'bin', 'node')
@@ -131,8 +143,7 @@ function nodeOf(major: string): string {
     `${name}@${major}`,
   ]
   const { status } = spawnSync('npm', args, { stdio: ['ignore', 2, 'inherit'] })
-  if (status !== 0) throw new Error(`npm has no ${name}@${major} (see above)`)
-  return program
+  return status === 0 ? program : null
 }
 
 async function runTests(
@@ -141,7 +152,7 @@ async function runTests(
   args: string[],
   environment: Record<string, string>,
   wrapper: string[] = [],
-): Promise<{ result: string; ok: boolean }> {
+): Promise<MatrixOutcome> {
   const [command, ...words] = [...wrapper, node, join(folder, 'dist', 'test', 'run.js'), ...args]
   const child = spawn(command as string, words, {
     cwd: folder,
@@ -154,8 +165,18 @@ async function runTests(
     said += text
   })
   const [status] = await once(child, 'close')
-  const [result] = said.match(/^\d+ passed, \d+ failed, \d+ skipped$/m) ?? ['did not end']
-  return { result, ok: status === 0 }
+  return outcomeOf(said, status as number | null)
+}
+
+function failedRow(what: string, where: string, why: string): MatrixRow {
+  return { what, where, outcome: { passed: 0, failed: [why], skipped: [] } }
+}
+
+/** As README has it: what the machine is, and what of it counts for these tests. */
+function machine(versions: readonly string[]): string {
+  const architecture = { x64: 'x86-64' }[process.arch as string] ?? process.arch
+  const kernel = release().split('.').slice(0, 2).join('.')
+  return `${architecture}, Linux ${kernel}: ${versions.join(', ')}`
 }
 
 function before(folder: string): string {

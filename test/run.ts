@@ -26,7 +26,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 interface Outcome {
   name: string
   passed: number
-  failed: number
+  /** Of each its file, its name and what it says. */
+  failed: string[]
   skipped: string[]
   seconds: number
   /** Seconds by file: what the tests at its top level took, one after the other. */
@@ -45,12 +46,12 @@ function testFiles(kind: 'unit' | 'root', filter: string): string[] {
 }
 
 async function runTests(name: string, files: string[], concurrency: number): Promise<Outcome> {
-  const outcome: Outcome = { name, passed: 0, failed: 0, skipped: [], seconds: 0, files: new Map() }
+  const outcome: Outcome = { name, passed: 0, failed: [], skipped: [], seconds: 0, files: new Map() }
   if (files.length === 0) return outcome
   const start = performance.now()
   const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS })
-  stream.on('test:fail', ({ details }) => {
-    if (details.type !== 'suite') outcome.failed++
+  stream.on('test:fail', (test) => {
+    if (test.details.type !== 'suite') outcome.failed.push(failure(test))
   })
   stream.on('test:pass', (test) => {
     noteTime(outcome.files, test)
@@ -62,6 +63,20 @@ async function runTests(name: string, files: string[], concurrency: number): Pro
   for await (const text of stream.compose(new SpecReporter())) process.stdout.write(text as string)
   outcome.seconds = (performance.now() - start) / 1000
   return outcome
+}
+
+function failure({
+  file,
+  name,
+  details,
+}: {
+  file?: string
+  name: string
+  details: { error: Error }
+}): string {
+  const { message, cause } = details.error
+  const [line = ''] = (cause instanceof Error ? cause.message : message).trim().split('\n', 1)
+  return `${relative(root, file ?? '')}: ${name}: ${line}`
 }
 
 function noteTime(
@@ -79,11 +94,14 @@ function lint(): Outcome {
   const { status } = spawnSync(biome, ['check', '.'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   const ok = status === 0
   const seconds = (performance.now() - start) / 1000
-  return { name: 'lint', passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [], seconds, files: new Map() }
+  const failed = ok ? [] : ['lint: see above']
+  return { name: 'lint', passed: ok ? 1 : 0, failed, skipped: [], seconds, files: new Map() }
 }
 
 function summarize(outcomes: Outcome[]): boolean {
   const skipped = outcomes.flatMap((outcome) => outcome.skipped)
+  const failed = outcomes.flatMap((outcome) => outcome.failed)
+  if (failed.length > 0) console.log(`\nFailed:\n${failed.map((line) => `  ${line}`).join('\n')}`)
   if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.map((line) => `  ${line}`).join('\n')}`)
   const slowest = outcomes.flatMap(({ files }) => [...files]).sort(([, one], [, other]) => other - one)
   if (slowest.length > SLOWEST_TOLD) {
@@ -92,15 +110,14 @@ function summarize(outcomes: Outcome[]): boolean {
       console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`)
   }
   console.log('')
-  for (const { name, passed, failed, skipped, seconds } of outcomes)
+  for (const outcome of outcomes)
     console.log(
-      `${name.padEnd(6)} ${passed} passed, ${failed} failed, ${skipped.length} skipped in ${seconds.toFixed(1)} s`,
+      `${outcome.name.padEnd(6)} ${outcome.passed} passed, ${outcome.failed.length} failed, ${outcome.skipped.length} skipped in ${outcome.seconds.toFixed(1)} s`,
     )
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
-  const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0)
-  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`)
+  console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)
   if (process.env.CI && skipped.length > 0) console.log('CI is set: skipped tests count as failures')
-  return failed === 0 && passed > 0 && !(process.env.CI && skipped.length > 0)
+  return failed.length === 0 && passed > 0 && !(process.env.CI && skipped.length > 0)
 }
 
 const [kind = 'all', filter = ''] = process.argv.slice(2)
