@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { cacheFolder } from '../bench/sample/sample-image.ts'
 import { runCommandLine } from '../optimizer/command-line.ts'
 import { convertRequest } from '../optimizer/commands/convert.ts'
 import { optimizeRequest } from '../optimizer/commands/optimize.ts'
@@ -30,6 +31,7 @@ function rows(section: string): Row[] {
 
 const optimizeRows = rows('image optimize')
 const convertRows = rows('image convert')
+const otherRows = rows('Other commands')
 
 function words(cell: string): string[] {
   const code = /`([^`]*)`/.exec(cell)?.[1] ?? ''
@@ -38,29 +40,60 @@ function words(cell: string): string[] {
   )
 }
 
-describe('the tables of docs/migrating.md', () => {
-  const { stdout = '', error } = spawnSync('ctr-remote', ['image', '--help'], { encoding: 'utf8' })
-  const skip = error === undefined && stdout !== '' ? false : 'there is no ctr-remote here (bin/setup --test)'
+function help(program: string, ...command: string[]): string {
+  return spawnSync(program, [...command, '--help'], { encoding: 'utf8' }).stdout ?? ''
+}
 
-  for (const [command, known] of [
-    ['optimize', optimizeRows],
-    ['convert', convertRows],
-  ] as const)
-    it(`have every option of ctr-remote image ${command}`, { skip }, () => {
-      const help = spawnSync('ctr-remote', ['image', command, '--help'], { encoding: 'utf8' }).stdout
-      const options = help
-        .slice(help.indexOf('OPTIONS:'))
-        .split('\n')
-        .flatMap((line) => /^ {3}(-.*?)(?: value)?(?: {2,}|$)/.exec(line)?.[1]?.split(', ') ?? [])
-        .map((name) => name.replace(/ value$/, ''))
-        .filter((name) => !['--help', '-h'].includes(name))
-      assert.ok(options.length > 5, help)
-      const missing = options.filter((name) => !known.some(({ peer }) => peer === name))
-      assert.deepEqual(missing, [])
-    })
+/** Names of the options below a heading, with all their spellings. */
+function optionsIn(text: string, heading = 'OPTIONS:'): string[] {
+  const options = text
+    .slice(text.indexOf(heading))
+    .split('\n')
+    .flatMap((line) => /^ {3}(-.*?)(?: value)?(?: {2,}|$)/.exec(line)?.[1]?.split(', ') ?? [])
+    .map((name) => name.replace(/ value$/, ''))
+  return options.filter((name) => !['--help', '-h', '--version', '-v'].includes(name))
+}
+
+/** What `ctr image` has by itself, which ctr-remote is made of. */
+const CTR_IMAGE =
+  /^(?:check|convert|delete|export|import|inspect|label|list|mount|optimize|prune|pull|push|tag|unmount|usage)$/
+
+/** The one on PATH, and that of the next Debian where it has been fetched. */
+const programs = ['ctr-remote', join(cacheFolder(), 'stargz-snapshotter-trixie', 'usr', 'bin', 'ctr-remote')]
+const [installed, ...fetched] = programs.filter((program) => help(program) !== '')
+
+describe('the tables of docs/migrating.md', () => {
+  const skip = installed === undefined ? 'there is no ctr-remote here (bin/setup --test)' : false
+
+  it('have every option of every ctr-remote that is here, and every command of its own', { skip }, () => {
+    for (const program of [installed as string, ...fetched]) {
+      const has = (what: string, table: readonly Row[], names: readonly string[], atLeast: number) => {
+        assert.ok(names.length >= atLeast, `${program} ${what}: ${names}`)
+        const missing = names.filter((name) => !table.some(({ peer }) => peer === name))
+        assert.deepEqual(missing, [], `${program} ${what}`)
+      }
+      has('image optimize', optimizeRows, optionsIn(help(program, 'image', 'optimize')), 20)
+      has('image convert', convertRows, optionsIn(help(program, 'image', 'convert')), 9)
+      // A letter alone stands for a word of the same line.
+      const global = optionsIn(help(program), 'GLOBAL OPTIONS:').filter((name) => name.startsWith('--'))
+      has('', optimizeRows, global, 5)
+      const toc = 'get-toc-digest'
+      has(`image ${toc}`, otherRows, optionsIn(help(program, 'image', toc)), 1)
+      has('fanotify', otherRows, optionsIn(help(program, 'fanotify')), 0)
+      const commands = [...help(program, 'image').matchAll(/^ {3}([a-z][a-z-]+)(?:,| {2})/gm)]
+      const own = commands.map(([, name = '']) => name).filter((name) => !CTR_IMAGE.test(name))
+      assert.deepEqual(
+        [...own.map((name) => `image ${name}`), 'fanotify'].filter(
+          (name) => !document.includes(`| \`${name}`),
+        ),
+        [],
+        program,
+      )
+    }
+  })
 
   it('have no option twice', () => {
-    for (const table of [optimizeRows, convertRows]) {
+    for (const table of [optimizeRows, convertRows, otherRows]) {
       const names = table.map(({ peer }) => peer)
       assert.deepEqual(
         names.filter((name, index) => names.indexOf(name) < index),
@@ -70,8 +103,8 @@ describe('the tables of docs/migrating.md', () => {
   })
 
   it('have an example or a reason in every row', () => {
-    const neither = [...optimizeRows, ...convertRows].filter(
-      ({ ours }) => !ours.startsWith('`-') && !/^(?:not offered|nothing): \S/.test(ours),
+    const neither = [...optimizeRows, ...convertRows, ...otherRows].filter(
+      ({ ours }) => !/^`(?:-|optimizer )/.test(ours) && !/^(?:not offered|nothing): \S/.test(ours),
     )
     assert.deepEqual(neither, [])
   })
@@ -108,6 +141,13 @@ describe('the examples of docs/migrating.md', () => {
       throw error
     }
   }
+
+  it('are commands of ours where they are whole commands', async () => {
+    const examples = [...document.matchAll(/`optimizer ([^`]+)`/g)].map(([, text = '']) => text)
+    const whole = examples.filter((text) => / [A-Z-]/.test(text))
+    assert.ok(whole.length >= 2)
+    for (const text of whole) await runCommandLine(words(`\`${text}\``), async () => {})
+  })
 
   for (const [command, table] of [
     ['optimize', optimizeRows],
