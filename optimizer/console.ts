@@ -1,7 +1,7 @@
 /** What a person sees while a command works: log lines, the workload's output and a live line, all on stderr. */
 import { type Style, styled, wantsColour } from '../shared/colour.ts'
 import type { Log, LogFields } from '../shared/log.ts'
-import { printable } from '../shared/text.ts'
+import { printable, printableName } from '../shared/text.ts'
 
 export { formatBytes, printable } from '../shared/text.ts'
 
@@ -25,6 +25,7 @@ export interface ConsoleOptions {
 
 /** A live line is redrawn at most this often. */
 const REDRAW_MILLISECONDS = 100
+const COLUMNS_DEFAULT = 80
 
 export class Console implements Log {
   readonly #level: number
@@ -78,7 +79,8 @@ export class Console implements Log {
     const now = performance.now()
     if (now - this.#drawnAt < REDRAW_MILLISECONDS && this.#liveLine !== '') return
     this.#drawnAt = now
-    this.#liveLine = text.slice(0, (this.#stream.columns ?? 80) - 1)
+    // A terminal that nobody has told its size has 0 columns.
+    this.#liveLine = [...printableName(text)].slice(0, (this.#stream.columns || COLUMNS_DEFAULT) - 1).join('')
     this.#stream.write(`\r\x1b[K${this.#liveLine}`)
   }
 

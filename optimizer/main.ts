@@ -29,6 +29,8 @@ async function main(args: string[]): Promise<number> {
     interruption.abort(new InterruptedError(`interrupted by ${signal}`))
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  // Beyond `ulimit -f` a write fails then, which is told, and all is undone.
+  process.on('SIGXFSZ', () => {})
 
   try {
     const { runCommandLine } = await import('./command-line.ts')

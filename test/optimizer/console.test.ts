@@ -70,6 +70,14 @@ describe('the console', () => {
       written('info', (console) => console.live('0123456789'), { columns: 5 }),
       `${CLEAR}0123`,
     )
+    assert.equal(
+      written('info', (console) => console.live('x'.repeat(100)), { columns: 0 }),
+      `${CLEAR}${'x'.repeat(79)}`,
+    )
+    assert.equal(
+      written('info', (console) => console.live('a\nb\x1b[2J'), {}),
+      `${CLEAR}a\\nb\\x1b[2J`,
+    )
   })
 
   it('does not redraw more often than a person can see', () => {

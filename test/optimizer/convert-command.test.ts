@@ -51,6 +51,9 @@ function run(args: string[], { user, ...env }: { user?: number | undefined; PATH
 function convert(target: string, ...options: string[]): ConversionResult {
   const { code, stdout, stderr } = run(['convert', `oci:${path('source')}:all`, target, '--json', ...options])
   assert.equal(code, 0, stderr)
+  // Without a terminal there are lines, and nothing that is shown in place.
+  for (const shown of ['\r', '\x1b', 'converting layer', 'comparing layer'])
+    assert.ok(!stderr.includes(shown), stderr)
   return JSON.parse(stdout)
 }
 

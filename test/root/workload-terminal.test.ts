@@ -1,6 +1,5 @@
 /** A workload's stdin and terminal, as a person has them at the command line. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,59 +9,9 @@ import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { finished, OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
+import { runAtTerminal, type TerminalStep } from '../helpers/terminal.ts'
 
 const OPTIMIZER = join(import.meta.dirname, '../../../bin/optimizer')
-
-/**
- * A person at a terminal: runs a command on it, waits for what is expected, and does something about it. Prints what
- * was to be seen, then the command's status and whether the terminal's mode is what it was.
- */
-const PERSON = `
-import fcntl, json, os, pty, signal, struct, sys, termios, time
-steps, command = json.loads(sys.argv[1]), sys.argv[2:]
-terminal, side = pty.openpty()
-def resize(rows, columns): fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-resize(33, 101)
-before = termios.tcgetattr(side)
-report, reporter = os.pipe()
-held, holder = os.pipe()
-if os.fork() == 0:
-  # In place of a shell, which owns the terminal and outlives the command.
-  os.close(holder)
-  os.setsid()
-  fcntl.ioctl(side, termios.TIOCSCTTY, 0)
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
-  pid = os.fork()
-  if pid == 0:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.dup2(side, 0)
-    os.dup2(side, 2)
-    os.execv(command[0], command)
-  os.write(reporter, b"%d " % pid)
-  os.write(reporter, b"%d " % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-  os.read(held, 1)
-  os._exit(0)
-pid = int(os.read(report, 16))
-os.set_blocking(report, False)
-os.set_blocking(terminal, False)
-seen, at, status, deadline = b"", 0, None, time.monotonic() + 30
-while status is None:
-  try: seen += os.read(terminal, 4096)
-  except BlockingIOError:
-    try: status = int(os.read(report, 16))
-    except BlockingIOError: time.sleep(0.01)
-    if time.monotonic() > deadline: os.kill(pid, signal.SIGTERM)
-  if steps and seen.find(steps[0][0].encode(), at) >= 0:
-    expected, action, value = steps.pop(0)
-    at = seen.find(expected.encode(), at) + len(expected)
-    if action == "type": os.write(terminal, value.encode())
-    if action == "resize": resize(*value)
-    if action == "signal": os.kill(pid, getattr(signal, value))
-# Who gives the mode back is another process when the command was killed.
-deadline = time.monotonic() + 5
-while termios.tcgetattr(side) != before and time.monotonic() < deadline: time.sleep(0.01)
-print(json.dumps({"seen": seen.decode("latin1"), "status": status, "restored": termios.tcgetattr(side) == before}))
-`
 
 /** Tells its terminal's size, what it reads, and that Ctrl-C has come, until it is ended. */
 const INTERACTIVE = `trap 'busybox stty size; echo resized' WINCH; trap 'echo got INT' INT
@@ -85,24 +34,12 @@ describe('a workload', { skip: skipWithoutContainerd() || skipWithoutFanotify() 
 
   const shell = (script: string) => ['--entrypoint', JSON.stringify(['/bin/sh', '-c', script])]
 
-  function atTerminal(steps: [expected: string, action: string, value: unknown][], args: string[]) {
+  function atTerminal(steps: TerminalStep[], args: string[]) {
     const { address, namespace } = bench.containerd.daemon
     const env = { ...process.env, CONTAINERD_ADDRESS: address, CONTAINERD_NAMESPACE: namespace }
     const command = [process.execPath, OPTIMIZER, 'record', 'source', ...args]
-    const person = spawnSync('python3', ['-c', PERSON, JSON.stringify(steps), ...command], {
-      env,
-      encoding: 'utf8',
-      timeout: 60_000,
-    })
-    const lines = person.stdout.split('\n').filter((line) => line !== '')
-    const { seen, status, restored } = JSON.parse(lines.pop() ?? '{}')
-    return {
-      seen: String(seen).replaceAll('\r', ''),
-      status,
-      restored,
-      stdout: lines.join('\n'),
-      stderr: person.stderr,
-    }
+    const { seen, ...rest } = runAtTerminal(command, steps, { env })
+    return { ...rest, seen: seen.replaceAll('\r', '') }
   }
 
   it('with --interactive reads the stdin of the command to its end, and without nothing', async () => {
