@@ -109,7 +109,7 @@ function whereElse(address: string): string {
   const others = otherSockets(address)
   const here = others === '' ? '' : ` (${others})`
   return hasRootlessContainerd()
-    ? `${here}; the rootless containerd of this user cannot be used: the kernel lets only the machine's root watch a file system`
+    ? `${here}; the rootless containerd of this user cannot be used: the kernel lets only the machine's root watch a file system. Take the image from its registry (docker://…) or an archive (docker-archive:FILE)`
     : here
 }
 

@@ -32,13 +32,14 @@ export function otherSockets(address: string, isSocket: (path: string) => boolea
 
 /**
  * Whether this user's session runs a containerd without root, which cannot be used: its containers are in a user
- * namespace, and the kernel lets only the machine's root watch a file system.
+ * namespace, and the kernel lets only the machine's root watch a file system. Behind sudo it is the session of who called it.
  */
 export function hasRootlessContainerd(
-  runtimeFolder: string | undefined = process.env.XDG_RUNTIME_DIR,
+  { XDG_RUNTIME_DIR, SUDO_UID }: NodeJS.ProcessEnv = process.env,
   exists: (path: string) => boolean = (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
 ): boolean {
-  return runtimeFolder !== undefined && exists(`${runtimeFolder}/containerd-rootless/child_pid`)
+  const folders = [XDG_RUNTIME_DIR, SUDO_UID === undefined ? undefined : `/run/user/${SUDO_UID}`]
+  return folders.some((folder) => folder !== undefined && exists(`${folder}/containerd-rootless/child_pid`))
 }
 
 function hasSocket(path: string): boolean {

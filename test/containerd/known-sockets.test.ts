@@ -20,18 +20,14 @@ it('the socket that was tried is not offered again, nor is one that is not there
   )
 })
 
-it('a rootless containerd is known by what its starter leaves in the runtime folder', () => {
+it('a rootless containerd is known by what its starter leaves in the runtime folder, behind sudo as well', () => {
   const file = '/run/user/1000/containerd-rootless/child_pid'
+  const isThere = (path: string) => path === file
+  assert.equal(hasRootlessContainerd({ XDG_RUNTIME_DIR: '/run/user/1000' }, isThere), true)
+  assert.equal(hasRootlessContainerd({ SUDO_UID: '1000' }, isThere), true)
+  assert.equal(hasRootlessContainerd({ XDG_RUNTIME_DIR: '/run/user/0', SUDO_UID: '1001' }, isThere), false)
   assert.equal(
-    hasRootlessContainerd('/run/user/1000', (path) => path === file),
-    true,
-  )
-  assert.equal(
-    hasRootlessContainerd('/run/user/1000', () => false),
-    false,
-  )
-  assert.equal(
-    hasRootlessContainerd(undefined, () => true),
+    hasRootlessContainerd({}, () => true),
     false,
   )
 })
