@@ -1,7 +1,9 @@
 import type { Argv } from 'yargs'
-import { UsageError } from '../../shared/errors.ts'
+import { CodedError, EXIT, UsageError } from '../../shared/errors.ts'
+import { printable } from '../../shared/text.ts'
+import type { FileCheck } from '../config/check.ts'
 import { parseLocation } from '../image/location.ts'
-import type { Arguments, Command } from './command.ts'
+import type { Arguments, Command, FailedResult } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
@@ -28,7 +30,7 @@ export const configCommand: Command = {
     { command: 'optimizer config init oci:nginx:1', describe: 'from a layout, to stdout' },
     {
       command: 'optimizer config check nginx.yaml --for record',
-      describe: 'every key and value, and whether they go together',
+      describe: 'every key and value, and whether they go together: all mistakes at once',
     },
   ],
   builder: (yargs) => addOutputOptions(addContainerdOptions(addPlatformOption(addOwnOptions(yargs)))),
@@ -52,7 +54,7 @@ function addOwnOptions(yargs: Argv): Argv {
     .option('out', { type: 'string', describe: 'init: write to this file', defaultDescription: 'stdout' })
 }
 
-async function check(argv: Arguments): Promise<string> {
+async function check(argv: Arguments): Promise<string | FailedResult> {
   if (single(argv, 'out') !== undefined)
     throw new UsageError('OPTIONS_CONTRADICT', '--out is for config init: check writes nothing')
   const { checkFile } = await import('../config/check.ts')
@@ -61,9 +63,32 @@ async function check(argv: Arguments): Promise<string> {
     positional(argv, 'subject'),
     asked === undefined ? undefined : oneOf('for', asked, COMMANDS_CHECKED),
   )
-  if (argv.json === true) return `${JSON.stringify({ schemaVersion: 1, ...result }, null, 2)}\n`
-  const workloads = result.workloads.length === 0 ? '' : `, workloads ${result.workloads.join(', ')}`
-  return `${result.file}: fit for optimizer ${result.command} (${result.options.length} options${workloads})\n`
+  const output =
+    argv.json === true ? `${JSON.stringify({ schemaVersion: 1, ...result }, null, 2)}\n` : checkText(result)
+  return result.mistakes.length === 0 ? output : { output, failure: checkFailure(result) }
+}
+
+function checkText({ file, command, options, workloads, mistakes }: FileCheck): string {
+  const lines = mistakes.map(({ line, column, workload, code, message }) => {
+    const place = line === null ? file : `${file}:${line}:${column}`
+    return `${place}: ${workload === null ? '' : `workload ${workload}: `}${printable(message)} [${code}]\n`
+  })
+  if (lines.length > 0) return lines.join('')
+  const named = workloads.length === 0 ? '' : `, workloads ${workloads.join(', ')}`
+  return `${file}: fit for optimizer ${command} (${options.length} options${named})\n`
+}
+
+/** A file that cannot be right anywhere before one that asks for what this machine lacks. */
+function checkFailure({ file, command, mistakes }: FileCheck): CodedError {
+  const codes = new Set(mistakes.map(({ code }) => code))
+  const [code = ''] = codes
+  const isWrong = mistakes.some(({ exitCode }) => exitCode === EXIT.usage)
+  const count = mistakes.length === 1 ? 'one mistake' : `${mistakes.length} mistakes`
+  return new CodedError(
+    codes.size === 1 ? code : 'CONFIG_INVALID',
+    `${file} is not fit for optimizer ${command}: ${count}`,
+    { exitCode: isWrong ? EXIT.usage : EXIT.precondition },
+  )
 }
 
 async function init(argv: Arguments): Promise<string> {

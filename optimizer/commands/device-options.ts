@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { PreconditionError } from '../../shared/errors.ts'
-import { CDI_NAME, cdiDevices, cdiNames, mergeEdits } from '../workload/devices/cdi.ts'
+import { CDI_FOLDERS, CDI_NAME, cdiDevices, cdiNames, mergeEdits } from '../workload/devices/cdi.ts'
 import { hostDevice, hostDevices } from '../workload/devices/host-devices.ts'
 import type { ContainerOptions, DeviceEdits, SpecDevice } from '../workload/spec/container-options.ts'
 import type { Arguments } from './command.ts'
@@ -32,13 +32,18 @@ export function addDeviceOptions(yargs: Argv): Argv {
 export function deviceOptions(argv: Arguments): Pick<ContainerOptions, 'devices'> {
   const devices = repeated(argv, 'device')
   const byName = devices.filter((text) => !text.startsWith('/')).map(cdiName)
-  const names = [...new Set([...byName, ...gpuNames(single(argv, 'gpus'))])]
+  const gpus = single(argv, 'gpus')
+  const askedAs = new Map([
+    ...gpuNames(gpus).map((name) => [name, `--gpus ${gpus}`] as const),
+    ...byName.map((name) => [name, `--device ${name}`] as const),
+  ])
+  const names = [...askedAs.keys()]
   const nodes = devices.filter((text) => text.startsWith('/')).map(node)
   const all = argv.privileged === true ? hostDevices() : []
   if (names.length + nodes.length + all.length === 0) return {}
-  return {
-    devices: mergeEdits([ofNodes(all), ofNodes(nodes), ...(names.length === 0 ? [] : [cdiDevices(names)])]),
-  }
+  const edits = [ofNodes(all), ofNodes(nodes)]
+  if (names.length > 0) edits.push(cdiDevices(names, CDI_FOLDERS, (name) => askedAs.get(name) ?? name))
+  return { devices: mergeEdits(edits) }
 }
 
 function ofNodes(nodes: readonly SpecDevice[]): DeviceEdits {
@@ -57,7 +62,7 @@ function gpuNames(text: string | undefined): string[] {
     throw invalidOption('gpus', text, 'write all, or indexes such as 0,1')
   const named = text.split(',').map((index) => `${GPU_KIND}=${index}`)
   if (text !== 'all') return named
-  const known = cdiNames(GPU_KIND)
+  const known = cdiNames(GPU_KIND, CDI_FOLDERS, `--gpus ${text}`)
   return known.length === 0 || known.includes(`${GPU_KIND}=all`) ? named : known
 }
 

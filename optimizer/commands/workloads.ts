@@ -1,4 +1,5 @@
 /** Several workloads of one image, each with options of its own. Only a file can say so: docs/config.md. */
+import { CodedError } from '../../shared/errors.ts'
 import type { NamedWorkload } from '../record-workloads.ts'
 import type { Arguments, NamedArguments } from './command.ts'
 import { optionsOf } from './command-facts.ts'
@@ -15,10 +16,24 @@ export function workloadOptionNames(): string[] {
     .map(({ name }) => name)
 }
 
-/** @throws {UsageError} */
+/** What is wrong with the options of one of them, in the words, code and exit code of the cause. */
+export class WorkloadOptionsError extends CodedError {
+  /** Which of them, from 0. */
+  readonly index: number
+
+  constructor(cause: CodedError, index: number) {
+    super(cause.code, cause.message, { cause, exitCode: cause.exitCode })
+    this.index = index
+  }
+}
+
+/** @throws {WorkloadOptionsError} */
 export function namedWorkloads(argv: Arguments): NamedWorkload[] {
-  return ((argv.workloads ?? []) as NamedArguments[]).map((one) => ({
-    name: one.name,
-    options: workloadOptions(one.argv),
-  }))
+  return ((argv.workloads ?? []) as NamedArguments[]).map((one, index) => {
+    try {
+      return { name: one.name, options: workloadOptions(one.argv) }
+    } catch (error) {
+      throw error instanceof CodedError ? new WorkloadOptionsError(error, index) : error
+    }
+  })
 }

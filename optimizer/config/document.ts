@@ -32,27 +32,36 @@ export interface Entry {
 
 /** A file of options is not what it should be. Code: CONFIG_INVALID. The message begins with file, line and column. */
 export class ConfigError extends UsageError {
-  constructor(file: string, { line, column }: Place, message: string, options: { cause?: unknown } = {}) {
-    super('CONFIG_INVALID', `${file}:${line}:${column}: ${message}`, options)
+  readonly place: Place
+  /** The message without the place. */
+  readonly sentence: string
+
+  constructor(file: string, place: Place, sentence: string, options: { cause?: unknown } = {}) {
+    super('CONFIG_INVALID', `${file}:${place.line}:${place.column}: ${sentence}`, options)
+    this.place = place
+    this.sentence = sentence
   }
 }
 
 /** Aliases can make a small file a large one. */
 const VALUES_MAX = 100_000
 
-/** @throws {ConfigError} */
-export function parseOptionsFile(text: string, file: string): Value {
+/**
+ * @param mistakes where every mistake goes
+ * @returns what can be read in spite of them; null where nothing behind a mistake means what it seems to mean
+ */
+export function parseOptionsFile(text: string, file: string, mistakes: ConfigError[]): Value | null {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
-  const [error] = document.errors
-  if (error !== undefined) {
+  for (const error of document.errors) {
     const { line, col } = lines.linePos(error.pos[0])
-    throw new ConfigError(file, { line, column: col }, firstLetterSmall(error.message), { cause: error })
+    const place = { line, column: col }
+    mistakes.push(new ConfigError(file, place, firstLetterSmall(error.message), { cause: error }))
   }
-  const reader = new Reader(file, document, lines)
-  return document.contents === null
-    ? { kind: 'map', entries: [], place: { line: 1, column: 1 } }
-    : reader.read(document.contents)
+  if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY')) return null
+  const empty: Value = { kind: 'map', entries: [], place: { line: 1, column: 1 } }
+  if (document.contents === null) return empty
+  return new Reader(file, document, lines, mistakes).read(document.contents) ?? empty
 }
 
 function firstLetterSmall(message: string): string {
@@ -63,40 +72,60 @@ class Reader {
   readonly #file: string
   readonly #document: Document
   readonly #lines: LineCounter
+  readonly #mistakes: ConfigError[]
+  /** What the node is within that is read now. */
+  readonly #open = new Set<Node>()
   #values = 0
 
-  constructor(file: string, document: Document, lines: LineCounter) {
+  constructor(file: string, document: Document, lines: LineCounter, mistakes: ConfigError[]) {
     this.#file = file
     this.#document = document
     this.#lines = lines
+    this.#mistakes = mistakes
   }
 
-  read(node: Node): Value {
+  /** Nothing, and a mistake more, where this is no value. */
+  read(node: Node): Value | undefined {
     const place = this.#placeOf(node)
     this.#values++
-    if (this.#values > VALUES_MAX) throw new ConfigError(this.#file, place, `more than ${VALUES_MAX} values`)
+    // Told once: nothing is read beyond it.
+    if (this.#values > VALUES_MAX)
+      return this.#values === VALUES_MAX + 1
+        ? this.#refuse(place, `more than ${VALUES_MAX} values`)
+        : undefined
     if (isAlias(node)) {
       const meant = node.resolve(this.#document)
-      if (meant === undefined) throw new ConfigError(this.#file, place, `nothing is called ${node.source}`)
-      return { ...this.read(meant), place }
+      if (meant === undefined) return this.#refuse(place, `nothing is called ${node.source}`)
+      if (this.#open.has(meant))
+        return this.#refuse(place, `*${node.source} stands within what it stands for`)
+      const value = this.read(meant)
+      return value === undefined ? undefined : { ...value, place }
     }
-    if (isMap(node))
-      return { kind: 'map', place, entries: node.items.map((pair) => this.#entry(pair, place)) }
-    if (isSeq(node)) return { kind: 'list', place, items: node.items.map((item) => this.read(item as Node)) }
     if (isScalar(node)) return { place, ...scalar(node.value, node.source) }
-    throw new ConfigError(this.#file, place, 'this is no value')
+    this.#open.add(node)
+    try {
+      if (isMap(node))
+        return { kind: 'map', place, entries: node.items.flatMap((pair) => this.#entry(pair, place) ?? []) }
+      if (isSeq(node))
+        return { kind: 'list', place, items: node.items.flatMap((item) => this.read(item as Node) ?? []) }
+    } finally {
+      this.#open.delete(node)
+    }
+    return this.#refuse(place, 'this is no value')
   }
 
-  #entry(pair: unknown, within: Place): Entry {
+  #entry(pair: unknown, within: Place): Entry | undefined {
     const { key, value } = isPair(pair) ? pair : { key: null, value: null }
-    if (!isScalar(key)) throw new ConfigError(this.#file, within, 'a key must be a word')
+    if (!isScalar(key)) return this.#refuse(within, 'a key must be a word')
     const place = this.#placeOf(key)
     const name = key.source ?? String(key.value)
-    return {
-      key: name,
-      place,
-      value: value === null ? { kind: 'null', text: '', place } : this.read(value as Node),
-    }
+    if (value === null) return { key: name, place, value: { kind: 'null', text: '', place } }
+    const read = this.read(value as Node)
+    return read === undefined ? undefined : { key: name, place, value: read }
+  }
+
+  #refuse(place: Place, sentence: string): undefined {
+    this.#mistakes.push(new ConfigError(this.#file, place, sentence))
   }
 
   #placeOf({ range }: Node): Place {

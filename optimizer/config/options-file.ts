@@ -9,6 +9,8 @@ export type OptionValue = string | boolean | string[]
 export interface PlacedOptions {
   values: Record<string, OptionValue>
   places: Map<string, Place>
+  /** Of each value of those that may be given any number of times. */
+  itemPlaces: Map<string, Place[]>
 }
 
 export interface FileWorkload extends PlacedOptions {
@@ -31,22 +33,54 @@ export interface FileScheme {
   ofWorkload: readonly string[]
 }
 
+/** A mistake that is seen in the file alone, by what keys there are and what their values look like. */
+export interface ReadMistake {
+  error: ConfigError
+  /** null: of the file as a whole, or of its list of workloads. */
+  option: string | null
+  /** null: of all workloads. */
+  workload: string | null
+}
+
+export interface OptionsReading {
+  /** What can be read in spite of the mistakes. */
+  file: OptionsFile
+  /** By their places. */
+  mistakes: ReadMistake[]
+}
+
 const WORKLOADS = 'workloads'
 const NAME = 'name'
 /** What names the file, or tells about the program, is not the file's to say. */
 const NOT_IN_FILES = ['config', 'help']
 
-/** @throws {ConfigError} */
+/** @throws {ConfigError} the first mistake */
 export function readOptions(text: string, path: string, scheme: FileScheme): OptionsFile {
-  const root = parseOptionsFile(text, path)
+  const { file, mistakes } = tryOptions(text, path, scheme)
+  if (mistakes[0] !== undefined) throw mistakes[0].error
+  return file
+}
+
+/** Finds every mistake. */
+export function tryOptions(text: string, path: string, scheme: FileScheme): OptionsReading {
+  const unreadable: ConfigError[] = []
+  const root = parseOptionsFile(text, path, unreadable)
   const reader = new OptionsReader(path, scheme)
-  const entries = reader.entries(root, 'the file')
+  const entries = root === null ? [] : reader.entries(root, 'the file')
   const list = entries.find(({ key }) => key === WORKLOADS)
+  const options = reader.options(entries.filter((entry) => entry !== list))
+  const workloads = list === undefined ? [] : reader.workloads(list.value)
+  const ofFile = unreadable.map((error) => ({ error, option: null, workload: null }))
   return {
-    path,
-    ...reader.options(entries.filter((entry) => entry !== list)),
-    workloads: list === undefined ? [] : reader.workloads(list.value),
+    file: { path, ...options, workloads },
+    mistakes: [...ofFile, ...reader.mistakes].sort(({ error: one }, { error: other }) =>
+      comparePlaces(one.place, other.place),
+    ),
   }
+}
+
+export function comparePlaces(one: Place, other: Place): number {
+  return one.line - other.line || one.column - other.column
 }
 
 /** The keys that a file for this command may have. */
@@ -70,9 +104,18 @@ export function naturalForm({ kind, describe }: OptionFact): {
   }
 }
 
+interface PlacedText {
+  text: string
+  place: Place
+}
+
 class OptionsReader {
+  readonly mistakes: ReadMistake[] = []
   readonly #file: string
   readonly #scheme: FileScheme
+  /** What is read now. */
+  #workload: string | null = null
+  #option: string | null = null
 
   constructor(file: string, scheme: FileScheme) {
     this.#file = file
@@ -81,52 +124,92 @@ class OptionsReader {
 
   entries(value: Value, what: string): Entry[] {
     if (value.kind === 'map') return value.entries
-    throw this.#error(value.place, `${what} must be a map of options`)
+    this.#note(this.#error(value.place, `${what} must be a map of options`))
+    return []
   }
 
   workloads(list: Value): FileWorkload[] {
-    if (list.kind !== 'list' || list.items.length === 0)
-      throw this.#error(list.place, `${WORKLOADS} must be a list, each with a ${NAME} and options of its own`)
+    if (list.kind !== 'list' || list.items.length === 0) {
+      const wanted = `${WORKLOADS} must be a list, each with a ${NAME} and options of its own`
+      this.#note(this.#error(list.place, wanted))
+      return []
+    }
     const names = new Set<string>()
-    return list.items.map((item) => {
+    const workloads = list.items.map((item) => {
+      this.#workload = null
       const entries = this.entries(item, 'a workload')
       const named = entries.find(({ key }) => key === NAME)
-      const name = named === undefined ? '' : this.#text(named)
-      if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
-        throw this.#error(
-          named?.value.place ?? item.place,
-          `a workload needs a ${NAME} of letters, digits, ".", "_", "-"`,
-        )
-      if (names.has(name)) throw this.#error(item.place, `there are two workloads called ${name}`)
-      names.add(name)
-      const own = entries.filter((entry) => entry !== named)
-      for (const entry of own) this.#requireOfWorkload(entry)
+      const name = item.kind === 'map' ? this.#name(item, named, names) : ''
+      this.#workload = name
+      const own = entries.filter((entry) => entry !== named && this.#isOfWorkload(entry))
       return { name, ...this.options(own) }
     })
+    this.#workload = null
+    return workloads
   }
 
   options(entries: readonly Entry[]): PlacedOptions {
-    const values: PlacedOptions['values'] = {}
-    const places: PlacedOptions['places'] = new Map()
+    const read: PlacedOptions = { values: {}, places: new Map(), itemPlaces: new Map() }
     for (const entry of entries) {
-      const value = this.#value(entry)
+      this.#option = entry.key
+      const value = this.#tried(() => this.#value(entry))
       if (value === undefined) continue
-      values[entry.key] = value
-      places.set(entry.key, entry.value.place)
+      read.places.set(entry.key, entry.value.place)
+      if (typeof value !== 'object') read.values[entry.key] = value
+      else {
+        read.values[entry.key] = value.map(({ text }) => text)
+        read.itemPlaces.set(
+          entry.key,
+          value.map(({ place }) => place),
+        )
+      }
     }
-    return { values, places }
+    this.#option = null
+    return read
   }
 
-  #requireOfWorkload({ key, place }: Entry): void {
+  /** '' and a mistake more where it has none that can be used. */
+  #name(item: Value, named: Entry | undefined, names: Set<string>): string {
+    const name = named !== undefined && isWord(named.value) ? named.value.text : ''
+    if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
+      const wanted = `a workload needs a ${NAME} of letters, digits, ".", "_", "-"`
+      this.#note(this.#error(named?.value.place ?? item.place, wanted))
+      return ''
+    }
+    if (names.has(name)) this.#note(this.#error(item.place, `there are two workloads called ${name}`))
+    names.add(name)
+    return name
+  }
+
+  #isOfWorkload({ key, place }: Entry): boolean {
     const { ofWorkload } = this.#scheme
-    if (ofWorkload.includes(key)) return
-    if (fileOptions(this.#scheme.command).some(({ name }) => name === key))
-      throw this.#error(place, `${key} is for all workloads: write it beside ${WORKLOADS}`)
-    throw this.#error(place, `a workload has no option ${key}${suggestion(key, [...ofWorkload, NAME])}`)
+    if (ofWorkload.includes(key)) return true
+    const isOfAll = fileOptions(this.#scheme.command).some(({ name }) => name === key)
+    const message = isOfAll
+      ? `${key} is for all workloads: write it beside ${WORKLOADS}`
+      : `a workload has no option ${key}${suggestion(key, [...ofWorkload, NAME])}`
+    this.#option = key
+    this.#note(this.#error(place, message))
+    return false
+  }
+
+  #note(error: ConfigError): void {
+    this.mistakes.push({ error, option: this.#option, workload: this.#workload })
+  }
+
+  /** What `read` gives; nothing, and a mistake more, where it cannot be read. */
+  #tried<T>(read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      this.#note(error)
+      return undefined
+    }
   }
 
   /** @returns nothing for what is another command's */
-  #value(entry: Entry): OptionValue | undefined {
+  #value(entry: Entry): string | boolean | PlacedText[] | undefined {
     const { command, others } = this.#scheme
     const { key } = entry
     if (command.positionals.some(({ name }) => name === key)) return this.#text(entry)
@@ -153,7 +236,7 @@ class OptionsReader {
     return `there is no option ${key}${meant === undefined ? '' : `: did you mean ${meant}?`}`
   }
 
-  #optionValue(option: OptionFact, entry: Entry): OptionValue {
+  #optionValue(option: OptionFact, entry: Entry): string | boolean | PlacedText[] {
     const { value } = entry
     const form = naturalForm(option)
     if (option.kind === 'flag') {
@@ -173,20 +256,31 @@ class OptionsReader {
     return text
   }
 
-  #list(option: OptionFact, value: Value): string[] {
+  /** What cannot be read of it is left out. */
+  #list(option: OptionFact, value: Value): PlacedText[] {
     const { isArray, isMap } = naturalForm(option)
-    if (value.kind === 'map' && isMap) return value.entries.map((entry) => this.#assignment(option, entry))
-    if (value.kind !== 'list') return [this.#word(option, value)]
+    if (value.kind === 'map' && isMap)
+      return value.entries.flatMap((entry) =>
+        this.#item(entry.value.place, () => this.#assignment(option, entry)),
+      )
+    if (value.kind !== 'list') return [{ text: this.#word(option, value), place: value.place }]
     // A list of words is one command, a list of lists are several.
     if (
       isArray &&
       value.items.length > 0 &&
       value.items.every((item) => isWord(item) && !item.text.startsWith('['))
     )
-      return [this.#array(option, value)]
-    return value.items.map((item) =>
-      isArray && item.kind === 'list' ? this.#array(option, item) : this.#word(option, item),
+      return [{ text: this.#array(option, value), place: value.place }]
+    return value.items.flatMap((item) =>
+      this.#item(item.place, () =>
+        isArray && item.kind === 'list' ? this.#array(option, item) : this.#word(option, item),
+      ),
     )
+  }
+
+  #item(place: Place, read: () => string): PlacedText[] {
+    const text = this.#tried(read)
+    return text === undefined ? [] : [{ text, place }]
   }
 
   #array(option: OptionFact, { items }: Value & { kind: 'list' }): string {

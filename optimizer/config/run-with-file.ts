@@ -1,13 +1,13 @@
 /** A command with the options of a file beside those of the command line. */
 import { readFileSync } from 'node:fs'
-import { CodedError, messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
+import { messageOf, PreconditionError, UsageError } from '../../shared/errors.ts'
 import type { Arguments, Command, NamedArguments } from '../commands/command.ts'
 import { commandFact } from '../commands/command-facts.ts'
 import { optimizeCommand } from '../commands/optimize.ts'
 import { recordCommand } from '../commands/record.ts'
 import { workloadOptionNames } from '../commands/workloads.ts'
-import { ConfigError } from './document.ts'
-import { type FileScheme, type OptionsFile, type PlacedOptions, readOptions } from './options-file.ts'
+import { type FileScheme, type OptionsFile, readOptions } from './options-file.ts'
+import { atItsPlace } from './placed-error.ts'
 
 export type ParseWith = (
   args: string[],
@@ -28,15 +28,17 @@ export function fileScheme(command: Command): FileScheme {
 
 /** @throws {UsageError} @throws {PreconditionError} FILE_UNREADABLE */
 export function readOptionsFile(path: string, command: Command): OptionsFile {
-  let text: string
+  return readOptions(optionsText(path), path, fileScheme(command))
+}
+
+/** @throws {PreconditionError} FILE_UNREADABLE */
+export function optionsText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new PreconditionError('FILE_UNREADABLE', `--config: cannot read ${path}: ${messageOf(cause)}`, {
-      cause,
-    })
+    const message = `--config: cannot read ${path}: ${messageOf(cause)}`
+    throw new PreconditionError('FILE_UNREADABLE', message, { cause })
   }
-  return readOptions(text, path, fileScheme(command))
 }
 
 /** @throws {UsageError} and whatever `run` throws */
@@ -47,6 +49,16 @@ export async function runWithFile(
   parseWith: ParseWith,
 ): Promise<void> {
   const file = FILE_COMMANDS.includes(command) ? readOptionsFile(configArgument(args), command) : NO_FILE
+  await runWithOptions(args, file, run, parseWith)
+}
+
+/** @throws {PlacedError} for a value of the file that `run` refuses; {UsageError} and whatever `run` throws */
+export async function runWithOptions(
+  args: string[],
+  file: OptionsFile,
+  run: (command: Command, argv: Arguments) => Promise<void>,
+  parseWith: ParseWith,
+): Promise<void> {
   const workloads: NamedArguments[] = []
   for (const workload of file.workloads) {
     const merged = { ...file, values: { ...file.values, ...workload.values } }
@@ -56,17 +68,24 @@ export async function runWithFile(
     await parseWith(args, collect, merged).parseAsync()
   }
   const runPlaced = async (chosen: Command, argv: Arguments) => {
+    const all = workloads.length === 0 ? argv : { ...argv, workloads }
     try {
-      await run(chosen, workloads.length === 0 ? argv : { ...argv, workloads })
+      await run(chosen, all)
     } catch (error) {
-      throw placed(error, file, argv)
+      throw atItsPlace(error, file, all)
     }
   }
   await parseWith(args, runPlaced, file).parseAsync()
 }
 
 /** For a command that takes none: the parser says so. */
-const NO_FILE: OptionsFile = { path: '', values: {}, places: new Map(), workloads: [] }
+const NO_FILE: OptionsFile = {
+  path: '',
+  values: {},
+  places: new Map(),
+  itemPlaces: new Map(),
+  workloads: [],
+}
 
 /** @throws {UsageError} */
 function configArgument(args: readonly string[]): string {
@@ -79,36 +98,4 @@ function configArgument(args: readonly string[]): string {
   const [path = ''] = paths
   if (path === '') throw new UsageError('OPTION_INVALID', '--config: name a file')
   return path
-}
-
-/** An error of a value, with where in the file the value stands, if it is the file's. */
-function placed(error: unknown, file: OptionsFile, argv: Arguments): unknown {
-  const isOfOptions = error instanceof UsageError || error instanceof PreconditionError
-  if (!isOfOptions || error instanceof ConfigError) return error
-  const option = /^(?:--|<)([a-z][a-z0-9-]*)/i.exec(error.message)?.[1]
-  const found = option === undefined ? undefined : placeOf(option, error.message, file, argv)
-  if (found === undefined) return error
-  const { line, column } = found
-  return new CodedErrorAt(error, `${file.path}:${line}:${column}: ${error.message}`)
-}
-
-function placeOf(option: string, message: string, file: OptionsFile, argv: Arguments) {
-  const isOfFile = ({ values }: PlacedOptions) =>
-    option in values && JSON.stringify(values[option]) === JSON.stringify(argv[option])
-  if (isOfFile(file)) return file.places.get(option)
-  const having = file.workloads.filter(({ values }) => option in values)
-  const naming = (write: (text: string) => string) =>
-    having.find(({ values }) =>
-      [values[option]].flat(2).some((value) => message.includes(write(String(value)))),
-    )
-  const meant = naming((text) => `"${text}"`) ?? naming((text) => text) ?? having[0]
-  return meant?.places.get(option)
-}
-
-/** The same error at its place. */
-class CodedErrorAt extends CodedError {
-  constructor(error: CodedError, message: string) {
-    super(error.code, message, { cause: error, exitCode: error.exitCode })
-    this.name = error.name
-  }
 }

@@ -8,7 +8,6 @@ import { runCommandLine } from '../../optimizer/command-line.ts'
 import type { Arguments, NamedArguments } from '../../optimizer/commands/command.ts'
 import { optimizeCommand, optimizeRequest } from '../../optimizer/commands/optimize.ts'
 import { recordRequest } from '../../optimizer/commands/record.ts'
-import { checkFile } from '../../optimizer/config/check.ts'
 import { fileOptions, naturalForm, readOptions } from '../../optimizer/config/options-file.ts'
 import { fileScheme } from '../../optimizer/config/run-with-file.ts'
 import type { CodedError } from '../../shared/errors.ts'
@@ -138,6 +137,7 @@ describe('a mistake in a file of options', () => {
     ['period: "5s\n', /^run\.yaml:\d+:\d+: /],
     ['{"period": 5,,}', /^run\.yaml:1:\d+: /],
     ['cwd: *nowhere\n', /^run\.yaml:1:6: .*nowhere/],
+    ['args: &all [a, *all]\n', 'run.yaml:1:16: *all stands within what it stands for'],
     ['workloads: []\n', /^run\.yaml:1:12: workloads must be a list/],
     ['workloads:\n  - args: [a]\n', /^run\.yaml:2:5: a workload needs a name/],
     ['workloads:\n  - {name: a}\n  - {name: a}\n', 'run.yaml:3:5: there are two workloads called a'],
@@ -184,8 +184,10 @@ describe('a mistake in a file of options', () => {
 
   it('of one workload, or of what this machine lacks, is told with its place', async () => {
     const refused = async (text: string, expected: object) => {
-      const path = file(text)
-      await assert.rejects(checkFile(path, 'record'), expected)
+      const parse = runCommandLine(['record', '--config', file(text)], async (_command, argv) => {
+        recordRequest(argv)
+      })
+      await assert.rejects(parse, expected)
     }
     const missing = join(folder, 'missing')
     await refused(`source: a\nenv-file: ${missing}\n`, {
@@ -195,6 +197,21 @@ describe('a mistake in a file of options', () => {
     await refused('source: a\nworkloads:\n- {name: a, memory: 64m}\n- {name: b, memory: 3q}\n', {
       ...{ code: 'OPTION_INVALID', exitCode: 2 },
       message: /run\.yaml:4:21: --memory "3q"/,
+    })
+    // What is said for all is right, what one has for itself is not; of a list it is the second.
+    await refused('source: a\nperiod: 5s\nworkloads:\n- {name: a, period: never}\n', {
+      message: /run\.yaml:4:21: --period "never"/,
+    })
+    await refused('source: a\nready-tcp: [localhost:80, localhost]\n', {
+      message: /run\.yaml:2:27: --ready-tcp "localhost"/,
+    })
+    await refused('source: a\ndevice: [/dev/null, example.com/none=0]\n', {
+      ...{ code: 'DEVICE_UNKNOWN', exitCode: 3 },
+      message: /run\.yaml:2:21: --device example\.com\/none=0: /,
+    })
+    await refused('source: a\ngpus: "97"\n', {
+      ...{ code: 'DEVICE_UNKNOWN', exitCode: 3 },
+      message: /run\.yaml:2:7: --gpus 97: .*nvidia\.com\/gpu=97/,
     })
   })
 
@@ -255,36 +272,5 @@ workloads:
       ['server', 'job'],
     )
     assert.equal((await given('source: a:1\n')).workloads, undefined)
-  })
-})
-
-describe('optimizer config check', () => {
-  it('says what the file is fit for', async () => {
-    const path = file('source: a:1\ntarget: b:1\nperiod: 5s\nfast: true\n')
-    assert.deepEqual(await checkFile(path, undefined), {
-      file: path,
-      command: 'optimize',
-      options: ['source', 'target', 'period', 'fast'],
-      workloads: [],
-    })
-    assert.deepEqual((await checkFile(path, 'record')).options, ['source', 'period'])
-  })
-
-  it('needs no image in the file, which the command line may name', async () => {
-    assert.equal((await checkFile(file('period: 5s\n'), undefined)).command, 'record')
-    assert.equal((await checkFile(file('period: 5s\n'), 'optimize')).command, 'optimize')
-  })
-
-  it('finds what contradicts', async () => {
-    await assert.rejects(checkFile(file('wait-on-signal: true\nsettle: 1s\n'), undefined), {
-      code: 'OPTIONS_CONTRADICT',
-    })
-    await assert.rejects(checkFile(file('target: b\nfast: true\nsmall: true\n'), undefined), {
-      code: 'OPTIONS_CONTRADICT',
-    })
-    await assert.rejects(
-      checkFile(file('workloads:\n  - name: a\n    period: never\n'), undefined),
-      /run\.yaml:3:13: --period "never"/,
-    )
   })
 })

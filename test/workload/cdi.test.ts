@@ -95,7 +95,10 @@ describe('devices that their vendors describe', () => {
     assert.throws(() => devices('example.com/gpu=2'), {
       code: 'DEVICE_UNKNOWN',
       exitCode: 3,
-      message: /example\.com\/gpu=2: they know example\.com\/gpu=0, example\.com\/gpu=1/,
+      message: `example.com/gpu=2: no file in ${folders.slice(0, 2).join(' or ')} or ${folders[2]} (which is not there) describes the device example.com/gpu=2: they know example.com/gpu=0, example.com/gpu=1`,
+    })
+    assert.throws(() => cdiDevices(['nvidia.com/gpu=all'], folders.slice(1), () => '--gpus all'), {
+      message: `--gpus all: no file in ${folders[1]} or ${folders[2]} (which is not there) describes the device nvidia.com/gpu=all: no device is described there at all; nvidia-ctk cdi generate --output /etc/cdi/nvidia.yaml writes such a file`,
     })
     files({ 'etc/a.yaml': GPUS, 'etc/b.yaml': GPUS })
     assert.throws(() => devices('example.com/gpu=0'), {
@@ -108,7 +111,10 @@ describe('devices that their vendors describe', () => {
     const broken = ['kind: [', 'kind: a/b', 'kind: a/b\ndevices: [{}]']
     for (const text of broken) {
       files({ 'etc/x.yaml': text })
-      assert.throws(() => devices('a/b=c'), { code: 'CDI_INVALID', message: /x\.yaml describes no devices/ })
+      assert.throws(() => devices('a/b=c'), {
+        code: 'CDI_INVALID',
+        message: /^a\/b=c: .*x\.yaml describes no devices/,
+      })
     }
     const node = (edits: string) => `kind: a/b\ndevices: [{name: c, containerEdits: {${edits}}}]`
     for (const edits of [

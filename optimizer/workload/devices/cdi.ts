@@ -2,7 +2,7 @@
  * Devices by name, as their vendors describe them in files of this machine.
  * @see Container Device Interface, SPEC.md
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { messageOf, PreconditionError, systemCodeOf } from '../../../shared/errors.ts'
@@ -35,42 +35,88 @@ interface CdiSpec {
 
 /**
  * @param names in the form of {@link CDI_NAME}
+ * @param askedAs how a person has asked for one: errors begin with it
  * @throws {PreconditionError} DEVICE_UNKNOWN, DEVICE_AMBIGUOUS, DEVICE_MISSING, CDI_INVALID
  */
-export function cdiDevices(names: readonly string[], folders: readonly string[] = CDI_FOLDERS): DeviceEdits {
-  const specs = folders.flatMap(readFolder)
-  const found = names.map((name) => findDevice(name, specs))
+export function cdiDevices(
+  names: readonly string[],
+  folders: readonly string[] = CDI_FOLDERS,
+  askedAs: (name: string) => string = (name) => name,
+): DeviceEdits {
+  const specs = naming(askedAs(names[0] ?? ''), () => folders.flatMap(readFolder))
+  const found = names.map((name) => naming(askedAs(name), () => findDevice(name, specs, folders)))
   const used = [...new Set(found.map(({ spec }) => spec))]
-  return mergeEdits([...used.map(({ edits }) => edits), ...found.map(({ edits }) => edits)].map(deviceEdits))
+  const ofDevices = found.map(({ edits }, index) =>
+    naming(askedAs(names[index] as string), () => deviceEdits(edits)),
+  )
+  return mergeEdits([...used.map(({ edits }) => deviceEdits(edits)), ...ofDevices])
 }
 
-/** Names of a kind, such as `nvidia.com/gpu`, in the order of their files. */
-export function cdiNames(kind: string, folders: readonly string[] = CDI_FOLDERS): string[] {
-  const specs = folders.flatMap(readFolder).filter((spec) => spec.kind === kind)
+/** What `find` throws, as an answer to what was asked for. */
+function naming<T>(asked: string, find: () => T): T {
+  try {
+    return find()
+  } catch (error) {
+    if (!(error instanceof PreconditionError)) throw error
+    throw new PreconditionError(error.code, `${asked}: ${error.message}`, { cause: error.cause })
+  }
+}
+
+/** Names of a kind, such as `nvidia.com/gpu`, in the order of their files. @throws {PreconditionError} CDI_INVALID */
+export function cdiNames(
+  kind: string,
+  folders: readonly string[] = CDI_FOLDERS,
+  askedAs: string = kind,
+): string[] {
+  const all = naming(askedAs, () => folders.flatMap(readFolder))
+  const specs = all.filter((spec) => spec.kind === kind)
   return [...new Set(specs.flatMap(({ devices }) => devices.map(({ name }) => `${kind}=${name}`)))]
 }
 
-function findDevice(name: string, specs: readonly CdiSpec[]): { spec: CdiSpec; edits: Edits } {
+function findDevice(
+  name: string,
+  specs: readonly CdiSpec[],
+  folders: readonly string[],
+): { spec: CdiSpec; edits: Edits } {
   const matches = specs.flatMap((spec) =>
     spec.devices
       .filter((device) => `${spec.kind}=${device.name}` === name)
       .map(({ edits }) => ({ spec, edits })),
   )
   const last = matches.at(-1)
-  if (last === undefined) {
-    const known = specs.flatMap(({ kind, devices }) => devices.map((device) => `${kind}=${device.name}`))
-    throw new PreconditionError(
-      'DEVICE_UNKNOWN',
-      `no file in ${CDI_FOLDERS.join(' or ')} describes the device ${name}: ${
-        known.length === 0 ? 'there is none at all' : `they know ${[...new Set(known)].join(', ')}`
-      }`,
-    )
-  }
+  if (last === undefined) throw unknownDevice(name, specs, folders)
   const rival = matches.find(({ spec }) => spec.folder === last.spec.folder && spec !== last.spec)
   if (rival === undefined) return last
   throw new PreconditionError(
     'DEVICE_AMBIGUOUS',
     `both ${rival.spec.file} and ${last.spec.file} describe the device ${name}: remove one of them`,
+  )
+}
+
+/** A machine with divided GPUs has some hundred. */
+const KNOWN_TOLD_MAX = 20
+
+function unknownDevice(
+  name: string,
+  specs: readonly CdiSpec[],
+  folders: readonly string[],
+): PreconditionError {
+  const known = [
+    ...new Set(specs.flatMap(({ kind, devices }) => devices.map((device) => `${kind}=${device.name}`))),
+  ]
+  const looked = folders.map((folder) => (existsSync(folder) ? folder : `${folder} (which is not there)`))
+  const more = known.length > KNOWN_TOLD_MAX ? ` and ${known.length - KNOWN_TOLD_MAX} more` : ''
+  const told =
+    known.length === 0
+      ? 'no device is described there at all'
+      : `they know ${known.slice(0, KNOWN_TOLD_MAX).join(', ')}${more}`
+  const hint =
+    name.startsWith('nvidia.com/') && !known.some((one) => one.startsWith('nvidia.com/'))
+      ? '; nvidia-ctk cdi generate --output /etc/cdi/nvidia.yaml writes such a file'
+      : ''
+  return new PreconditionError(
+    'DEVICE_UNKNOWN',
+    `no file in ${looked.join(' or ')} describes the device ${name}: ${told}${hint}`,
   )
 }
 
