@@ -7,6 +7,7 @@ import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
 import { DRIVE_ORDER, driveOrder } from './commands/drive-order.ts'
 import { type CommandName, TITLES } from './commands/titles.ts'
+import { withTypedValues } from './commands/typed-values.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
 const LOADERS: Record<CommandName, () => Promise<Command>> = {
@@ -43,13 +44,17 @@ export const VERSION_OPTION = {
 export const EXIT_CODES = `Exit codes: 0 done; 1 unexpected; 2 usage; 3 a precondition is missing (privilege, daemon, image, platform);
 4 the workload failed or never got ready; 5 the record is incomplete; 6 verification failed; 130 interrupted.`
 
+const HELP_COLUMNS = 110
+
 export type RunCommand = (command: Command, argv: Arguments) => Promise<void>
 
 /** Parses, with the file of --config where one is named, and runs. @throws {UsageError} and whatever `run` throws */
-export async function runCommandLine(args: string[], run: RunCommand): Promise<void> {
-  const name = commandOf(args)
+export async function runCommandLine(words: string[], run: RunCommand): Promise<void> {
+  const typed = words[0] === 'help' ? [...words.slice(1), '--help'] : words
+  const name = commandOf(typed)
   const command = name === undefined ? null : await LOADERS[name]()
-  const asksForHelp = args.some((arg) => arg === '--help' || arg === '-h')
+  const asksForHelp = typed.some((arg) => arg === '--help' || arg === '-h')
+  const args = command === null || asksForHelp ? typed : withTypedValues(typed, commandFact(command).options)
   try {
     if (command === null || asksForHelp || !args.some((arg) => /^--config(=|$)/.test(arg))) {
       await commandLine(args, run, command).parseAsync()
@@ -118,7 +123,7 @@ export function commandLine(
     .alias('help', 'h')
     .strict()
     .demandCommand(1, `name a command: ${oneOf(COMMAND_NAMES)}`)
-    .wrap(110)
+    .wrap(HELP_COLUMNS)
     .epilogue(EXIT_CODES)
     .exitProcess(false)
     .fail((message, error) => {
@@ -158,8 +163,24 @@ export function commandOf(args: readonly string[]): CommandName | undefined {
 function examplesText(examples: readonly Example[]): string {
   return [
     'Examples:',
-    ...examples.flatMap(({ command, describe }) => [`  # ${describe}`, `  ${command}`]),
+    ...examples.flatMap(({ command, describe }) => [`  # ${describe}`, ...exampleLines(command)]),
   ].join('\n')
+}
+
+/** As it can be copied: broken where a shell takes it to go on. */
+function exampleLines(command: string): string[] {
+  const lines = ['']
+  // Between options alone: a value stays with its option.
+  for (const part of command.split(/ (?=--)/)) {
+    const line = lines.at(-1) as string
+    const joined = line === '' ? `  ${part}` : `${line} ${part}`
+    if (line === '' || joined.length <= HELP_COLUMNS - 2) lines[lines.length - 1] = joined
+    else {
+      lines[lines.length - 1] = `${line} \\`
+      lines.push(`    ${part}`)
+    }
+  }
+  return lines
 }
 
 function oneOf(names: readonly string[]): string {

@@ -22,6 +22,8 @@ export const PATH_OPTIONS: Readonly<Record<string, 'file' | 'folder'>> = {
   'cni-plugin-conf-dir': 'folder',
   'cni-plugin-dir': 'folder',
   output: 'file',
+  out: 'file',
+  'cache-dir': 'folder',
   report: 'file',
   root: 'folder',
   socket: 'file',

@@ -189,7 +189,10 @@ function ownWords(message: string): string {
   const choice = /^Invalid values: Argument: (\S+), Given: (".*?"), Choices: (.*)$/.exec(message)
   if (choice !== null) return `--${choice[1]} ${choice[2]}: write one of ${choice[3]?.replaceAll('"', '')}`
   const missing = /^Not enough arguments following: (\S+)$/.exec(message)
-  if (missing !== null) return `${missing[1]?.length === 1 ? '-' : '--'}${missing[1]} needs a value`
+  if (missing !== null) {
+    const option = spelled(missing[1] ?? '')
+    return `${option} needs a value; one that begins with a dash is written ${option.length === 2 ? `${option}VALUE` : `${option}=VALUE`}`
+  }
   const unknown = /^Unknown arguments?: ([^,]+)/.exec(message)?.[1]
   if (unknown !== undefined) return `there is no option ${spelled(unknown)}${suggestedOption(unknown)}`
   return message

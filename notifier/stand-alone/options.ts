@@ -16,7 +16,8 @@ export const ABOUT = `${SYNOPSES.map((synopsis) => `$0 ${synopsis}`).join('\n')}
 ${WHAT}`
 
 const PRIVILEGE = `It needs root (CAP_SYS_ADMIN outside of any user namespace): sudo notifier -- COMMAND
-To run the command as yourself: sudo notifier -- setpriv --reuid $(id -u) --regid $(id -g) --init-groups COMMAND`
+To run the command as yourself:
+  sudo notifier -- setpriv --reuid $(id -u) --regid $(id -g) --init-groups COMMAND`
 
 const EXIT_STATUS = `Exit status: that of the command (or the signal that ended it; 127: not found, 126: cannot be executed);
 5: accesses were lost and --on-loss is fail; 1: unexpected; 2: usage; 3: a precondition is missing, such as

@@ -16,6 +16,9 @@ const NAMESPACE_DEFAULT = 'default'
 /** The forms of an image argument. @see ../image/location.ts */
 export const LOCATION_FORMS =
   'a name in containerd, docker://REFERENCE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or, to read, docker-archive:FILE[:TAG]'
+/** Of an image that is written. */
+export const TARGET_FORMS =
+  'a name in containerd, docker://REFERENCE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]'
 export const SNAPSHOTTER_DEFAULT = 'overlayfs'
 const TOC_REFERENCE = 'estargz-external-toc-ref'
 

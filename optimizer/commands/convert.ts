@@ -12,6 +12,7 @@ import {
   LOCATION_FORMS,
   positional,
   SNAPSHOTTER_DEFAULT,
+  TARGET_FORMS,
 } from './common-options.ts'
 import { addConversionOptions, presetOf } from './conversion-options.ts'
 import { addGivenOptions, givenSources } from './given-options.ts'
@@ -67,7 +68,7 @@ export const convertCommand: Command = {
 function addPositionals(yargs: Argv): Argv {
   return yargs
     .positional('source', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
-    .positional('target', { type: 'string', describe: 'where the new image goes, in the same forms' })
+    .positional('target', { type: 'string', describe: `where the new image goes: ${TARGET_FORMS}` })
 }
 
 function addOwnOptions(yargs: Argv): Argv {

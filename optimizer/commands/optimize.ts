@@ -15,6 +15,7 @@ import {
   positional,
   SNAPSHOTTER_DEFAULT,
   single,
+  TARGET_FORMS,
 } from './common-options.ts'
 import { addConfigOption } from './config-option.ts'
 import { addConversionOptions } from './conversion-options.ts'
@@ -89,7 +90,7 @@ function addPositionals(yargs: Argv): Argv {
       type: 'string',
       describe: `the image: ${LOCATION_FORMS}`,
     })
-    .positional('target', { type: 'string', describe: `where the new image goes: ${LOCATION_FORMS}` })
+    .positional('target', { type: 'string', describe: `where the new image goes: ${TARGET_FORMS}` })
 }
 
 /** Everything that can be wrong with the command line is found here, before anything runs. */

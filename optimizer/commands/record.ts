@@ -36,10 +36,10 @@ export const recordCommand: Command = {
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addWorkloadOptions(
-          addPlatformOption(
-            addConfigOption(
-              addAttachOption(
+        addAttachOption(
+          addWorkloadOptions(
+            addPlatformOption(
+              addConfigOption(
                 yargs.positional('source', {
                   type: 'string',
                   describe: `the image: ${LOCATION_FORMS}`,

@@ -59,15 +59,19 @@ export function stringArray(option: string, text: string): string[] {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw invalidOption(
-      option,
-      text,
-      `write a JSON array of strings such as '["/bin/sh","-c","true"]' (${messageOf(cause)})`,
-    )
+    const why = /^\s*\[/.test(text) ? ` (${messageOf(cause)})` : ''
+    throw invalidOption(option, text, `write a JSON array of strings such as ${arrayOf(text)}${why}`)
   }
   if (Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes('\0')))
     return value
-  throw invalidOption(option, text, `write a JSON array of strings such as '["/bin/sh","-c","true"]'`)
+  throw invalidOption(option, text, `write a JSON array of strings such as ${arrayOf(text)}`)
+}
+
+/** Plain words as the shell has to be given them; of anything else an example. */
+function arrayOf(text: string): string {
+  const words = text.split(/\s+/).filter((word) => word !== '')
+  const isPlain = words.length > 0 && !/["'[\]{}\\]/.test(text)
+  return `'${JSON.stringify(isPlain ? words : ['/bin/sh', '-c', 'true'])}'`
 }
 
 /** A command as a JSON array: a program and its arguments. */

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { allCommands, runCommandLine } from '../../optimizer/command-line.ts'
-import type { Arguments } from '../../optimizer/commands/command.ts'
+import type { Arguments, CommandContext } from '../../optimizer/commands/command.ts'
 import { programFact } from '../../optimizer/program.ts'
 import type { CodedError } from '../../shared/errors.ts'
 
@@ -20,6 +20,21 @@ async function parse(...args: string[]): Promise<Arguments> {
     taken = argv
   })
   return taken
+}
+
+/** What help prints, which is the parser's own doing. */
+async function helpOf(...args: string[]): Promise<string> {
+  const { log } = console
+  let text = ''
+  console.log = (line: string) => {
+    text += `${line}\n`
+  }
+  try {
+    await parse(...args)
+  } finally {
+    console.log = log
+  }
+  return text
 }
 
 describe('a mistake in the command line', () => {
@@ -49,6 +64,17 @@ describe('a mistake in the command line', () => {
     [['verify', 'one'], /^an argument is missing: optimizer verify <source> <target>/],
     [['record', 'image', '--mark', 'mout'], /^--mark "mout": write one of auto, filesystem, mount/],
     [['completion', 'bsh'], /^<shell> "bsh": write one of bash, zsh, fish/],
+    [['record', 'image', '-period', '5s'], /^there is no option -period: did you mean --period\?/],
+    [['record', 'image', '--args'], /^--args needs a value \(/],
+    [['record', 'image', '--record-out', '--', 'x'], /^--record-out needs a value \(/],
+    [
+      ['record', 'image', '--args', '--period', '5s'],
+      /^--args needs a value, and --period looks like an option: write --args '\["--period"\]' where it is the value/,
+    ],
+    [
+      ['record', 'image', '-e', '--perod=5s'],
+      /^-e needs a value, and --perod looks like an option: write --env=--perod=5s where/,
+    ],
   ]
   for (const [args, message] of mistakes)
     it(`is told, with what was meant: optimizer ${args.join(' ')}`, async () => {
@@ -58,6 +84,55 @@ describe('a mistake in the command line', () => {
         return true
       })
     })
+})
+
+describe('a value that begins with a dash', () => {
+  it('is a value, behind every option that takes one', async () => {
+    const words = [
+      '--env',
+      '-X=1',
+      '-e',
+      '--debug',
+      '--wait-on-line',
+      '--- ready',
+      '--cwd',
+      '-',
+      '--http',
+      '-x',
+    ]
+    const argv = await parse(
+      'record',
+      'image',
+      '--pids-limit',
+      '-1',
+      '--args',
+      '-x',
+      ...words,
+      '--settle',
+      '1s',
+    )
+    const { env, 'wait-on-line': line, cwd, http, args, 'pids-limit': pids, settle, source } = argv
+    assert.deepEqual(
+      [env, line, cwd, http, args, pids, settle, source],
+      [['-X=1', '--debug'], ['--- ready'], '-', ['-x'], '-x', '-1', '1s', 'image'],
+    )
+  })
+
+  it('is no list of words: how it is one is told, also where there is such an option', async () => {
+    for (const option of ['--args', '--entrypoint', '--exec'])
+      await assert.rejects(parse('record', 'image', option, '-v'), {
+        code: 'USAGE',
+        message: `${option} needs a value, and -v looks like an option: write ${option} '["-v"]' where it is the value`,
+      })
+    const { recordCommand } = await import('../../optimizer/commands/record.ts')
+    for (const option of ['--args', '--entrypoint', '--exec'])
+      await assert.rejects(
+        runCommandLine(['record', 'image', option, '-x'], (_command, argv) =>
+          recordCommand.run(argv, {} as CommandContext).then(() => {}),
+        ),
+        { code: 'OPTION_INVALID', message: `${option} "-x": write a JSON array of strings such as '["-x"]'` },
+      )
+  })
 })
 
 describe('the table of commands', () => {
@@ -72,6 +147,16 @@ describe('the table of commands', () => {
         // The file of --config is not here.
         if (!words.includes('--config')) await parse(...words)
       }
+    }
+  })
+
+  it('shows them as they can be copied, in the columns that help has', async () => {
+    for (const { usage, examples } of await allCommands()) {
+      const [name = ''] = usage.split(' ')
+      const shown = await helpOf('help', name)
+      for (const { command } of examples)
+        assert.ok(shown.replaceAll(/ \\\n {4}/g, ' ').includes(`\n  ${command}\n`), `${command}\n${shown}`)
+      assert.ok(shown.split('\n').every((line) => line.length <= 110))
     }
   })
 

@@ -59,6 +59,16 @@ describe('bash', () => {
     assert.deepEqual(offered('optimizer', 'record', '--period', ''), [])
   })
 
+  it('offers each command its own, the planning ones as well', () => {
+    assert.deepEqual(offered('optimizer', 're').sort(), ['record', 'records', 'replay', 'report'])
+    assert.deepEqual(offered('optimizer', 'records', 'me'), ['merge'])
+    assert.deepEqual(offered('optimizer', 'explain', 'image', '--pat'), ['--path'])
+    assert.deepEqual(offered('optimizer', 'simulate', 'image', '--li'), ['--link'])
+    assert.deepEqual(offered('optimizer', 'plan', 'image', '--record-in', 'a'), ['a record.jsonl'])
+    assert.deepEqual(offered('optimizer', 'report', '--output', 'a'), ['a record.jsonl'])
+    assert.deepEqual(offered('optimizer', 'replay', 'image', '--min'), ['--min-hit'])
+  })
+
   it('offers the words that an argument may be', () => {
     assert.deepEqual(offered('optimizer', 'completion', 'z'), ['zsh'])
     assert.deepEqual(offered('optimizer', 'config', 'c'), ['check'])
@@ -100,6 +110,15 @@ describe('every shell', () => {
       }
     })
   }
+
+  it('completes files for every option that is named for one', () => {
+    const options = programs.flatMap(({ commands }) => commands.flatMap((command) => command.options))
+    const forFile = /(?:^|-)(?:ca|cert|config|dir|file|key|list|notifier|out|output|report|root|socket)$/
+    const silent = options.filter(
+      ({ name, kind }) => kind !== 'flag' && forFile.test(name) && !(name in PATH_OPTIONS),
+    )
+    assert.deepEqual([...new Set(silent.map(({ name }) => name))], [])
+  })
 
   it('is told of no path option that does not exist', () => {
     const names = programs

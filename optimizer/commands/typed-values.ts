@@ -1,0 +1,55 @@
+/** Words behind options that take a value, as they were typed: what begins with a dash is a value as well. */
+import { UsageError } from '../../shared/errors.ts'
+import { nearest } from '../../shared/nearest.ts'
+import { type OptionFact, spelled } from '../../shared/program-facts.ts'
+
+/**
+ * The same words, where `--name -value` is written as `--name=-value`, which the parser cannot mistake.
+ * @throws {UsageError} USAGE: a value is missing
+ */
+export function withTypedValues(args: readonly string[], options: readonly OptionFact[]): string[] {
+  const bySpelling = new Map(
+    options.flatMap((option) =>
+      [option.name, ...option.aliases].map((name) => [spelled(name), option] as const),
+    ),
+  )
+  const words: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at] as string
+    if (word === '--') return [...words, ...args.slice(at)]
+    const option = bySpelling.get(word)
+    // One dash less than meant would be a bundle of letters.
+    const [, long = ''] = /^-([a-z][a-z-]+)(?:=|$)/.exec(word) ?? []
+    if (bySpelling.has(`--${long}`))
+      throw new UsageError('USAGE', `there is no option -${long}: did you mean --${long}? (--help shows how)`)
+    if (option === undefined || option.kind === 'flag') words.push(word)
+    else {
+      at++
+      words.push(...withValue(word, option, args[at], bySpelling))
+    }
+  }
+  return words
+}
+
+function withValue(
+  word: string,
+  option: OptionFact,
+  value: string | undefined,
+  bySpelling: ReadonlyMap<string, OptionFact>,
+): string[] {
+  if (value === undefined || value === '--')
+    throw new UsageError('USAGE', `${word} needs a value (--help shows how)`)
+  if (!value.startsWith('-')) return [word, value]
+  if (value === '-') return [`--${option.name}=-`]
+  const [name = ''] = value.split('=', 1)
+  const isOption =
+    bySpelling.has(name) || (name.startsWith('--') && nearest(name, [...bySpelling.keys()]) !== undefined)
+  if (!isOption) return [`--${option.name}=${value}`]
+  const written = /\bJSON array\b/.test(option.describe)
+    ? `${word} '${JSON.stringify([value])}'`
+    : `--${option.name}=${value}`
+  throw new UsageError(
+    'USAGE',
+    `${word} needs a value, and ${name} looks like an option: write ${written} where it is the value`,
+  )
+}
