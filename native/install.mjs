@@ -90,7 +90,8 @@ function build() {
   checkTools()
   const nodeGyp = findNodeGyp()
   if (!nodeGyp) fail('cannot build the native addon: node-gyp not found; it comes with npm, so install npm')
-  const args = [nodeGyp, 'configure', 'build', '--directory', NATIVE, '--loglevel', 'warn']
+  const jobs = process.env.JOBS ?? 'max'
+  const args = [nodeGyp, 'configure', 'build', '--directory', NATIVE, '--loglevel', 'warn', '--jobs', jobs]
   const headers = findHeaders()
   if (headers) args.push('--nodedir', headers)
   else {

@@ -10,6 +10,7 @@ import type { ConversionResult } from '../../optimizer/result.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
 import type { ContentStore, ImageStore } from '../../optimizer/store/store.ts'
 import { openContainerd, type TestContainerd } from './containerd.ts'
+import { program } from './in-process.ts'
 import { leftovers } from './leftovers.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
@@ -69,18 +70,21 @@ export class OptimizerBench {
     wrapper: string[] = [],
     stdin: 'ignore' | 'pipe' = 'ignore',
   ): ChildProcess {
-    const { address, namespace } = this.containerd.daemon
     const [command, ...words] = [...wrapper, process.execPath, PROGRAM, ...args] as [string, ...string[]]
     return spawn(command, words, {
-      env: {
-        ...process.env,
-        CONTAINERD_ADDRESS: address,
-        CONTAINERD_NAMESPACE: namespace,
-        TMPDIR: this.temporaryFolder,
-        ...environment,
-      },
+      env: { ...process.env, ...this.#environment, ...environment },
       stdio: [stdin, 'pipe', 'pipe'],
     })
+  }
+
+  /** What a process of the program is told of this bench. */
+  get #environment(): Record<string, string> {
+    const { address, namespace } = this.containerd.daemon
+    return {
+      CONTAINERD_ADDRESS: address,
+      CONTAINERD_NAMESPACE: namespace,
+      TMPDIR: this.temporaryFolder,
+    }
   }
 
   async run(
@@ -89,6 +93,11 @@ export class OptimizerBench {
     wrapper: string[] = [],
   ): Promise<Finished> {
     return await finished(this.spawn(args, environment, wrapper))
+  }
+
+  /** The same in the test's own process, one at a time: without what a start costs. */
+  async runHere(args: string[], environment: Record<string, string> = {}): Promise<Finished> {
+    return await program(args, { ...this.#environment, ...environment })
   }
 
   /** Runs `optimize --json`, which must succeed. */

@@ -17,6 +17,7 @@ import { OciLayout } from '../../optimizer/store/oci-layout.ts'
 import { type ResolvedImages, resolveImages } from '../../optimizer/store/resolve.ts'
 import type { ContentStore } from '../../optimizer/store/store.ts'
 import { packageVersion } from '../../optimizer/version.ts'
+import { program } from '../helpers/in-process.ts'
 import { putPlatforms } from '../helpers/platform-image.ts'
 import { dir, file, link, tarOf } from '../helpers/tar-language.ts'
 
@@ -267,6 +268,9 @@ describe('optimizer convert', () => {
   })
 })
 
+/** In this process. */
+const here = (args: string[]) => program(args, { TMPDIR: folder, CONTAINERD_ADDRESS: path('no-daemon') })
+
 describe('optimizer convert refuses, and leaves nothing behind,', () => {
   const refused: [string, number, RegExp, () => string[]][] = [
     [
@@ -321,8 +325,8 @@ describe('optimizer convert refuses, and leaves nothing behind,', () => {
     ['a platform that the image has not', 3, /PLATFORM_NOT_IN_IMAGE/, () => ['--platform', 'linux/mips64le']],
   ]
   for (const [name, exitCode, message, options] of refused) {
-    it(name, () => {
-      const { code, stderr } = run([
+    it(name, async () => {
+      const { code, stderr } = await here([
         'convert',
         `oci:${path('source')}:all`,
         `oci:${path('refused')}:1`,
@@ -344,20 +348,24 @@ describe('optimizer convert refuses, and leaves nothing behind,', () => {
       assert.equal((await names(content, layer))[0], 'motd')
   })
 
-  it('an image that is not whole, naming each blob, its platform and how to get it', () => {
+  it('an image that is not whole, naming each blob, its platform and how to get it', async () => {
     const layers = source.images.flatMap(({ manifest }) => manifest.layers)
     const lost = layers[1]?.digest as Digest
     const blobPath = path(`source/blobs/sha256/${lost.slice('sha256:'.length)}`)
     const bytes = readFileSync(blobPath)
     rmSync(blobPath)
-    const { code, stderr } = run(['convert', `oci:${path('source')}:all`, `oci:${path('refused')}:1`])
+    const { code, stderr } = await here(['convert', `oci:${path('source')}:all`, `oci:${path('refused')}:1`])
     writeFileSync(blobPath, bytes)
     assert.equal(code, 3)
     assert.match(stderr, new RegExp(`layer 1 \\(${lost}\\) for linux/\\w+: .*skopeo copy`))
   })
 
-  it('a digest as a target', () => {
-    const { code } = run(['convert', `oci:${path('source')}:all`, `oci:${path('refused')}@${digestOf('x')}`])
+  it('a digest as a target', async () => {
+    const { code } = await here([
+      'convert',
+      `oci:${path('source')}:all`,
+      `oci:${path('refused')}@${digestOf('x')}`,
+    ])
     assert.equal(code, 2)
   })
 })

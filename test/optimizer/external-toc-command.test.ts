@@ -20,6 +20,7 @@ import type { ContentStore } from '../../optimizer/store/store.ts'
 import { TOC_NAME } from '../../optimizer/tar/format-names.ts'
 import type { Verification } from '../../optimizer/verify/result.ts'
 import { damagedBeforeVerify } from '../faults/moments.ts'
+import { program } from '../helpers/in-process.ts'
 import { putPlatforms } from '../helpers/platform-image.ts'
 import { dir, file, tarOf } from '../helpers/tar-language.ts'
 import { indexTar } from '../helpers/tar-layer.ts'
@@ -47,16 +48,8 @@ describe('optimizer convert --estargz-external-toc', () => {
   const source = () => `oci:${join(folder, 'source')}:all`
   const target = (tag: string) => `oci:${join(folder, 'target')}${tag}`
 
-  function run(args: string[], environment: Record<string, string> = {}) {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
-      encoding: 'utf8',
-      env: { ...process.env, ...environment },
-    })
-    return { status, stdout, stderr }
-  }
-
-  function convert(tag: string, ...options: string[]) {
-    return run(['convert', source(), target(tag), '--json', ...options])
+  async function convert(tag: string, ...options: string[]) {
+    return await program(['convert', source(), target(tag), '--json', ...options])
   }
 
   async function read(name: string): Promise<ResolvedImages & { content: ContentStore }> {
@@ -71,13 +64,13 @@ describe('optimizer convert --estargz-external-toc', () => {
   }
 
   it('writes a second image with the TOC of each layer, for every platform', async () => {
-    const { status, stdout, stderr } = convert(
+    const { code, stdout, stderr } = await convert(
       ':one',
       '--all-platforms',
       '--estargz-external-toc',
       '--verify',
     )
-    assert.equal(status, 0, stderr)
+    assert.equal(code, 0, stderr)
     const result: ConversionResult = JSON.parse(stdout)
     assert.equal(result.tocImage?.name, `oci:${join(folder, 'target')}:one-esgztoc`)
     const image = await read('one')
@@ -102,37 +95,45 @@ describe('optimizer convert --estargz-external-toc', () => {
   })
 
   it('keeps every diff ID with --estargz-keep-diff-id, and takes another name for the TOCs', async () => {
-    const { status, stderr } = convert(
+    const { code, stderr } = await convert(
       ':two',
       '--estargz-external-toc',
       '--estargz-keep-diff-id',
       '--estargz-external-toc-ref=two-tocs',
     )
-    assert.equal(status, 0, stderr)
+    assert.equal(code, 0, stderr)
     const [image] = (await read('two')).images
     assert.deepEqual(image?.config.rootfs.diff_ids, [digestOf(BASE), digestOf(APP)])
     assert.equal((await read('two-tocs')).images[0]?.manifest.layers.length, 2)
   })
 
-  it('is verified with the TOCs of the second image, under its usual name or another', () => {
-    const usual = run(['verify', source(), target(':one'), '--json'])
-    assert.equal(usual.status, 0, usual.stdout)
+  it('is verified with the TOCs of the second image, under its usual name or another', async () => {
+    const usual = await program(['verify', source(), target(':one'), '--json'])
+    assert.equal(usual.code, 0, usual.stdout)
     const { tocImage, platforms }: Verification = JSON.parse(usual.stdout)
     assert.equal(tocImage?.name, target(':one-esgztoc'))
     assert.deepEqual(
       platforms.map(({ layers }) => layers.map(({ format, toc }) => [format, (toc?.chunks ?? 0) > 0])),
       [[...Array(2)].map(() => ['estargz', true]), [['estargz', true]]],
     )
-    const unknown = run(['verify', source(), target(':two')])
-    assert.equal(unknown.status, 6)
+    const unknown = await program(['verify', source(), target(':two')])
+    assert.equal(unknown.code, 6)
     assert.match(unknown.stdout, /^TOC_LAYER_MISSING \S+ layer 0: there is no image/m)
-    assert.equal(run(['verify', source(), target(':two'), '--estargz-external-toc-ref=two-tocs']).status, 0)
-    const absent = run(['verify', source(), target(':one'), '--estargz-external-toc-ref=no-such-image'])
-    assert.equal(absent.status, 3, absent.stderr)
+    assert.equal(
+      (await program(['verify', source(), target(':two'), '--estargz-external-toc-ref=two-tocs'])).code,
+      0,
+    )
+    const absent = await program([
+      'verify',
+      source(),
+      target(':one'),
+      '--estargz-external-toc-ref=no-such-image',
+    ])
+    assert.equal(absent.code, 3, absent.stderr)
   })
 
-  it('is shown by inspect with the TOCs of the second image, or with the word that there are none', () => {
-    const shown = run(['inspect', target(':one'), '--json'])
+  it('is shown by inspect with the TOCs of the second image, or with the word that there are none', async () => {
+    const shown = await program(['inspect', target(':one'), '--json'])
     const inspection: Inspection = JSON.parse(shown.stdout)
     assert.equal(inspection.tocImage?.name, target(':one-esgztoc'))
     for (const { format, toc, externalToc } of inspection.layers) {
@@ -140,12 +141,12 @@ describe('optimizer convert --estargz-external-toc', () => {
       assert.equal(toc?.annotatedDigest, toc?.digest)
       assert.match(toc?.externalDigest ?? '', /^sha256:/)
     }
-    const toc = run(['inspect', target(':two'), '--toc=0', '--estargz-external-toc-ref=two-tocs'])
+    const toc = await program(['inspect', target(':two'), '--toc=0', '--estargz-external-toc-ref=two-tocs'])
     assert.equal(digestOf(toc.stdout), digestOf(JSON.stringify(JSON.parse(toc.stdout))))
-    const { status, stdout } = run(['inspect', target(':two')])
-    assert.equal(status, 0)
+    const { code, stdout } = await program(['inspect', target(':two')])
+    assert.equal(code, 0)
     assert.match(stdout, /^layer 1 has its TOC in another image, and none is found/m)
-    assert.equal(run(['inspect', target(':two'), '--toc=0']).status, 3)
+    assert.equal((await program(['inspect', target(':two'), '--toc=0'])).code, 3)
   })
 
   it('with --verify leaves neither image nor anything else when its result is damaged', () => {
@@ -153,7 +154,12 @@ describe('optimizer convert --estargz-external-toc', () => {
     const before = [everything(), readFileSync(join(folder, 'target', 'index.json'), 'utf8')]
     const damaged = damagedBeforeVerify(join(folder, 'target'))
     const options = ['--estargz-external-toc', '--verify', '--estargz-compression-level=1']
-    const { status, stdout, stderr } = run(['convert', source(), target(':bad'), ...options], damaged)
+    const words = ['convert', source(), target(':bad'), ...options]
+    // What does the damage is loaded before the program's own code.
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, ...damaged },
+    })
     assert.deepEqual([status, stdout], [6, ''], stderr)
     assert.match(stderr, /BLOB_DIGEST.*\[VERIFICATION_FAILED\]/)
     assert.deepEqual([everything(), readFileSync(join(folder, 'target', 'index.json'), 'utf8')], before)
@@ -167,15 +173,15 @@ describe('optimizer convert --estargz-external-toc', () => {
     ['--estargz-external-toc', '--uncompress'],
     ['--estargz-external-toc', '--estargz-keep-diff-id', '--prefetch-list=LIST'],
   ]) {
-    it(`refuses ${options.join(' ')} before anything is done`, () => {
+    it(`refuses ${options.join(' ')} before anything is done`, async () => {
       const given = options.map((option) => option.replace('LIST', join(folder, 'list')))
-      const { status, stdout, stderr } = convert(':refused', ...given)
-      assert.equal(status, 2, stderr)
+      const { code, stdout, stderr } = await convert(':refused', ...given)
+      assert.equal(code, 2, stderr)
       assert.equal(stdout, '')
     })
   }
 
-  it('refuses a target without a tag, which could not tell two images apart', () => {
-    assert.equal(convert('', '--estargz-external-toc').status, 2)
+  it('refuses a target without a tag, which could not tell two images apart', async () => {
+    assert.equal((await convert('', '--estargz-external-toc')).code, 2)
   })
 })

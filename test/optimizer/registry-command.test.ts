@@ -1,19 +1,16 @@
-/** Commands as users run them, on images in a registry: neither root nor a daemon. */
+/** Commands on images in a registry: neither root nor a daemon. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { hostPlatform, type Platform } from '../../optimizer/image/platform.ts'
 import { OciLayout } from '../../optimizer/store/oci-layout.ts'
 import { FakeRegistry, fail } from '../helpers/fake-registry.ts'
-import { finished } from '../helpers/optimizer-bench.ts'
+import { program } from '../helpers/in-process.ts'
 import { putPlatforms } from '../helpers/platform-image.ts'
 import { dir, file, tarOf } from '../helpers/tar-language.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
 const OTHER: Platform = { os: 'linux', architecture: 's390x' }
 const LOGIN = { username: 'me', password: 'a=b:c' }
 const BASE = tarOf([dir('bin/'), file('bin/sh', 'shell '.repeat(9999))])
@@ -25,17 +22,12 @@ const path = (name: string) => join(folder, name)
 const at = (name: string) => `docker://${registry.host}/${name}`
 
 async function run(...args: string[]) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    env: {
-      ...process.env,
-      HOME: folder,
-      DOCKER_CONFIG: '',
-      TMPDIR: path('tmp'),
-      CONTAINERD_ADDRESS: path('no-daemon'),
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
+  return await program(args, {
+    HOME: folder,
+    DOCKER_CONFIG: '',
+    TMPDIR: path('tmp'),
+    CONTAINERD_ADDRESS: path('no-daemon'),
   })
-  return await finished(child)
 }
 
 async function succeed(...args: string[]) {

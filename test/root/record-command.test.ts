@@ -33,7 +33,7 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
   afterEach(async () => assert.deepEqual(await bench.leftovers(), []))
 
   const record = (args: string[], environment: Record<string, string> = {}) =>
-    bench.run(['record', 'source', ...args], environment)
+    bench.runHere(['record', 'source', ...args], environment)
   const out = () => join(folder, 'record.jsonl')
   const paths = ({ entries }: AccessRecord) =>
     entries.filter(({ phase }) => phase === 'run').map(({ path }) => path.toString())
@@ -43,7 +43,7 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
   }
 
   it('prints the record', async () => {
-    const done = await record(shell(READING))
+    const done = await bench.run(['record', 'source', ...shell(READING)])
     succeeded(done)
     const printed = parseRecord(done.stdout)
     assert.deepEqual(paths(printed), ['bin/busybox', 'data/a'])
