@@ -12,9 +12,9 @@ const KIB = 1024
 
 /** Holes at both ends and between: more runs than a GNU header and one extension block hold. */
 function sparseContent(runs: number): Buffer {
-  const content = Buffer.alloc((2 * runs + 1) * 64 * KIB)
+  const content = Buffer.alloc((2 * runs + 1) * 8 * KIB)
   for (let run = 0; run < runs; run++)
-    content.fill(run + 1, (2 * run + 1) * 64 * KIB, (2 * run + 1) * 64 * KIB + 4 * KIB)
+    content.fill(run + 1, (2 * run + 1) * 8 * KIB, (2 * run + 1) * 8 * KIB + 4 * KIB)
   return content
 }
 
