@@ -5,7 +5,7 @@ import { UNCOMPRESSED_SIZE_ANNOTATION } from './estargz/estargz-format.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import type { ContentStore } from './store/store.ts'
 import { isGzip } from './tar/gunzip.ts'
-import { SpoolError } from './tar/spool.ts'
+import { SpoolError } from './tar/nameless-file.ts'
 import { SpoolLimitError, type SpoolSpace } from './tar/spool-space.ts'
 
 /** Bytes of the two ends of a blob that are looked at. */

@@ -44,6 +44,8 @@ export interface ContainerConfig {
 
 /** A document larger than this is refused unread: a manifest that points elsewhere must not fill the memory. */
 export const DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
+/** An index may point at an index; deeper nesting than this is refused. */
+export const INDEX_DEPTH_MAX = 4
 
 /** A document is not what its media type says. Codes: DOCUMENT_MALFORMED, DOCUMENT_INVALID. */
 export class DocumentError extends PreconditionError {}

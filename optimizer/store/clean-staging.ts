@@ -1,8 +1,8 @@
 /** Removes what killed runs left beside archives and in layouts: only folders that name their process, and it is dead. */
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, PreconditionError } from '../../shared/errors.ts'
-import { parseIdentity, stateOf } from './process-identity.ts'
+import { ownerState } from './process-identity.ts'
 import { OWNER_FILE, STAGING_PREFIX } from './staging.ts'
 
 export interface StagingReport {
@@ -20,7 +20,7 @@ export async function cleanStaging(parent: string): Promise<StagingReport> {
   const report: StagingReport = { runs: [], undecided: [] }
   for (const name of await stagingFolders(parent)) {
     const path = join(parent, name)
-    const state = await ownerState(path)
+    const state = ownerState(join(path, OWNER_FILE))
     if (state === 'unknown') report.undecided.push(path)
     if (state === 'dead') report.runs.push({ id: name, ...(await remove(path)) })
   }
@@ -39,11 +39,6 @@ async function stagingFolders(parent: string): Promise<string[]> {
       cause,
     })
   }
-}
-
-async function ownerState(folder: string): Promise<'alive' | 'dead' | 'unknown'> {
-  const identity = parseIdentity(await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => ''))
-  return identity === null ? 'unknown' : stateOf(identity)
 }
 
 async function remove(path: string): Promise<{ removed: string[]; failures: string[] }> {

@@ -42,6 +42,16 @@ export function stateOf(identity: ProcessIdentity): 'alive' | 'dead' | 'unknown'
   return stat.state === 'Z' || stat.state === 'X' ? 'dead' : 'alive'
 }
 
+/** Of the process that a file names, as {@link formatIdentity} writes it; `unknown` where it names none (yet). */
+export function ownerState(file: string): 'alive' | 'dead' | 'unknown' {
+  try {
+    const identity = parseIdentity(readFileSync(file, 'utf8'))
+    return identity === null ? 'unknown' : stateOf(identity)
+  } catch {
+    return 'unknown'
+  }
+}
+
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }

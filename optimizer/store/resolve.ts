@@ -6,6 +6,7 @@ import {
   DocumentError,
   documentKind,
   type ImageConfig,
+  INDEX_DEPTH_MAX,
   type Index,
   type Manifest,
   parseConfig,
@@ -16,9 +17,6 @@ import { formatPlatform, type Platform, platformMatches } from '../image/platfor
 import { type MissingBlob, requireNone } from './missing.ts'
 import { readDocument } from './read-document.ts'
 import type { ContentStore, ImageStore } from './store.ts'
-
-/** An index may point at an index; deeper nesting than this is refused. */
-const INDEX_DEPTH_MAX = 4
 
 /** @see docs.docker.com/build/metadata/attestations/attestation-storage */
 const REFERENCE_TYPE = 'vnd.docker.reference.type'

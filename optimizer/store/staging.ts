@@ -6,6 +6,7 @@ import { type FileHandle, mkdtemp, open, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { messageOf, PreconditionError } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
+import { writeWhole } from '../tar/nameless-file.ts'
 import { requireExpected } from './expected-content.ts'
 import { formatIdentity, ownIdentity } from './process-identity.ts'
 import type { BlobWriter } from './store.ts'
@@ -113,8 +114,7 @@ class StagedWriter implements BlobWriter {
   async write(bytes: Uint8Array): Promise<void> {
     this.#counter.update(bytes)
     try {
-      for (let written = 0; written < bytes.length; )
-        written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten
+      await writeWhole(this.#file, bytes, this.#counter.sizeBytes - bytes.length)
     } catch (cause) {
       throw new PreconditionError('STORE_NOT_WRITABLE', `cannot write ${this.#path}: ${messageOf(cause)}`, {
         cause,

@@ -1,22 +1,11 @@
 /** Blobs on their way to or from a registry: small ones in memory, the others in files without a name. */
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { createNameless, SpoolError, writeWhole } from '../tar/nameless-file.ts'
 import { readPieces } from './blob-file.ts'
 
 const MEMORY_BYTES_MAX = 64 * 1024
-
-/** The disk gave out. Code: SPOOL_FAILED. */
-class TransitError extends PreconditionError {
-  constructor(folder: string, cause: unknown) {
-    super(
-      'SPOOL_FAILED',
-      `cannot keep a blob in ${folder}: ${messageOf(cause)}; give it room, or name another folder with --spool-dir or in TMPDIR`,
-      { cause },
-    )
-  }
-}
 
 /** Written once from the front, then read. Whatever way the process ends, nothing is left of it. */
 export class TransitBlob {
@@ -31,7 +20,7 @@ export class TransitBlob {
     this.#folder = folder
   }
 
-  /** The memory may be filled anew when this resolves. @throws {PreconditionError} SPOOL_FAILED */
+  /** The memory may be filled anew when this resolves. @throws {SpoolError} */
   async append(bytes: Uint8Array): Promise<void> {
     if (this.#file === undefined && this.sizeBytes + bytes.length <= MEMORY_BYTES_MAX) {
       this.#pieces.push(Buffer.from(bytes))
@@ -42,7 +31,7 @@ export class TransitBlob {
       this.#file ??= await this.#outgrow()
       await writeWhole(this.#file, bytes, this.sizeBytes)
     } catch (cause) {
-      throw new TransitError(this.#folder, cause)
+      throw new SpoolError(this.#folder, cause, 'a blob')
     }
     this.sizeBytes += bytes.length
   }
@@ -74,16 +63,9 @@ export class TransitBlob {
   }
 
   async #outgrow(): Promise<FileHandle> {
-    const path = join(this.#folder, `hotlayer-${randomUUID()}`)
-    const file = await open(path, 'wx+', 0o600)
-    await unlink(path)
+    const file = await createNameless(join(this.#folder, `hotlayer-${randomUUID()}`))
     await writeWhole(file, Buffer.concat(this.#pieces), 0)
     this.#pieces = []
     return file
   }
-}
-
-async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
 }

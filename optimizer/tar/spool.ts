@@ -1,19 +1,8 @@
 /** The uncompressed bytes of a layer for random access: in memory when it is small, else on disk. */
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { releaseMemory } from '../../native/memory.ts'
-import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { createNameless, SpoolError, writeWhole } from './nameless-file.ts'
 import type { SpoolSpace } from './spool-space.ts'
-
-/** The disk gave out. Code: SPOOL_FAILED. */
-export class SpoolError extends PreconditionError {
-  constructor(path: string, cause: unknown) {
-    super(
-      'SPOOL_FAILED',
-      `cannot keep an uncompressed layer in ${path}: ${messageOf(cause)}; give it room, or name another folder with --spool-dir or in TMPDIR`,
-      { cause },
-    )
-  }
-}
 
 /**
  * A file without a name: it is unlinked at once, so that no way of dying leaves it behind. Until a layer has outgrown
@@ -94,11 +83,7 @@ export class Spool {
 
   async #write(bytes: Buffer, position: number): Promise<void> {
     try {
-      for (let written = 0; written < bytes.length; ) {
-        const rest = bytes.length - written
-        written += (await (this.#file as FileHandle).write(bytes, written, rest, position + written))
-          .bytesWritten
-      }
+      await writeWhole(this.#file as FileHandle, bytes, position)
     } catch (cause) {
       throw new SpoolError(this.#path, cause)
     }
@@ -136,9 +121,7 @@ export class Spool {
 
 async function createFile(path: string): Promise<FileHandle> {
   try {
-    const file = await open(path, 'wx+', 0o600)
-    await unlink(path)
-    return file
+    return await createNameless(path)
   } catch (cause) {
     throw new SpoolError(path, cause)
   }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
-import { formatIdentity, ownIdentity, parseIdentity, stateOf } from '../store/process-identity.ts'
+import { formatIdentity, ownerState, ownIdentity } from '../store/process-identity.ts'
 import { tryClaim } from './claim.ts'
 import {
   isFullDisk,
@@ -155,15 +155,6 @@ function removeDeadClaims(folder: string, report: CacheReport): void {
       release?.()
       return release !== null
     })
-}
-
-function ownerState(file: string): 'alive' | 'dead' | 'unknown' {
-  try {
-    const identity = parseIdentity(readFileSync(file, 'utf8'))
-    return identity === null ? 'unknown' : stateOf(identity)
-  } catch {
-    return 'unknown'
-  }
 }
 
 function attempt(what: string, report: CacheReport, step: () => boolean): void {

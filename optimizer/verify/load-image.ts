@@ -4,6 +4,7 @@ import type { Descriptor } from '../image/descriptor.ts'
 import {
   documentKind,
   type ImageConfig,
+  INDEX_DEPTH_MAX,
   type Index,
   type Manifest,
   parseConfig,
@@ -33,9 +34,6 @@ export interface LoadedImage {
 
 /** Whether a child of an index is to be read. */
 export type Wanted = (platform: Platform | undefined) => boolean
-
-/** An index may point at an index; deeper nesting than this is refused. */
-const INDEX_DEPTH_MAX = 4
 
 export async function loadImage(
   content: ContentStore,
