@@ -36,7 +36,8 @@ export async function analyseImage(
   context: AnalysisContext,
 ): Promise<ImageAnalysis> {
   const { location, containerd, platform, tocReference, records, recordAnyLayer } = request
-  const finished = await withSource(location, containerd, async (stores) => {
+  const place = { ...containerd, signal: context.signal, log: context.console }
+  const finished = await withSource(location, place, async (stores) => {
     const { content, images, name } = stores
     const image = await resolveImage(images, content, name, platform)
     const findTocs = tocFinder(stores, location, image, tocReference)

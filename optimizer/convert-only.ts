@@ -38,7 +38,7 @@ export async function convertOnly(
   context: ConvertContext,
 ): Promise<ConversionResult> {
   const { target, snapshotter } = request
-  const containerd = { ...request.containerd, signal: context.signal }
+  const containerd = { ...request.containerd, signal: context.signal, log: context.console }
   const places = { ...request, containerd }
   const convert = (from: OpenStores, to: OpenStores) => convertIn(from, to, request, context)
   if (target.kind !== 'containerd') return await withBoth(places, null, convert)
@@ -55,7 +55,7 @@ async function convertIn(
   const { console: log } = context
   const running = { ...context, stages: new Stages(log) }
   const resolved = await resolveWhole(from, platforms, output, running)
-  const place = { ...containerd, signal: context.signal }
+  const place = { ...containerd, signal: context.signal, log }
   const given =
     recordsFrom === null
       ? request.given

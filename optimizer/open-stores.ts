@@ -24,6 +24,8 @@ export interface ContainerdPlace {
   registry?: RegistrySettings
   /** Ends what is under way with a registry. */
   signal?: AbortSignal
+  /** Told of mirrors that are passed over, and of long waits. */
+  log?: Log
 }
 
 export interface OpenStores {
@@ -33,6 +35,8 @@ export interface OpenStores {
   name: string
   /** As a person writes it. */
   label: string
+  /** Where that is not known beforehand: whether anything can be written. @throws {CodedError} it cannot */
+  requireWritable?(): Promise<void>
 }
 
 const READERS = {
@@ -126,11 +130,16 @@ export async function withBoth<T>(
   body: (from: OpenStores, to: OpenStores) => Promise<T>,
 ): Promise<T> {
   const leased = run !== null && 'containerd' in run ? run : null
-  return await withTarget(target, leased, containerd, (to) =>
-    source.kind === 'containerd' && leased !== null
-      ? body(sourceBeside(to, leased, source), to)
-      : withSource(source, containerd, (from) => body(from, to)),
-  )
+  return await withTarget(target, leased, containerd, async (to) => {
+    const begin = async (from: OpenStores) => {
+      // Nobody wants to learn at the end of a run that its result has no place.
+      await to.requireWritable?.()
+      return await body(from, to)
+    }
+    return source.kind === 'containerd' && leased !== null
+      ? await begin(sourceBeside(to, leased, source))
+      : await withSource(source, containerd, begin)
+  })
 }
 
 /** Opens the target, in containerd within `run`; what was written for an image that was never put goes at the end. */
@@ -155,11 +164,12 @@ const accesses = new Map<RegistrySettings, { access: RegistryAccess; users: numb
 
 /** What asks registries is loaded for them alone. */
 export async function withRegistryAccess<T>(
-  { registry = usualSettings(tmpdir()), signal }: Pick<ContainerdPlace, 'registry' | 'signal'>,
+  { registry = usualSettings(tmpdir()), signal, log }: Pick<ContainerdPlace, 'registry' | 'signal' | 'log'>,
   body: (access: RegistryAccess) => Promise<T>,
 ): Promise<T> {
   const { RegistryAccess } = await import('./registry/access.ts')
-  const shared = accesses.get(registry) ?? { access: new RegistryAccess(registry, signal), users: 0 }
+  const context = { ...(signal === undefined ? {} : { signal }), ...(log === undefined ? {} : { log }) }
+  const shared = accesses.get(registry) ?? { access: new RegistryAccess(registry, context), users: 0 }
   accesses.set(registry, shared)
   shared.users++
   try {
@@ -180,7 +190,9 @@ async function usingRegistry<T>(
 ): Promise<T> {
   return await withRegistryAccess(place, async (access) => {
     const { RegistryImages } = await import('./store/registry.ts')
-    return await usingFiles(new RegistryImages(access, location.reference, action), location, body)
+    const images = new RegistryImages(access, location.reference, action)
+    const requireWritable = () => images.requireWritable()
+    return await usingFiles(images, location, (stores) => body({ ...stores, requireWritable }))
   })
 }
 

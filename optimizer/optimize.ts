@@ -13,7 +13,7 @@ import { type GivenSources, recordsFor, requireFitRecords } from './order/given-
 import type { GivenRecord } from './order/record-file.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
-import { attachRecord, withRegistryRecords } from './registry-records.ts'
+import { attachRecord, requireAttachable, withRegistryRecords } from './registry-records.ts'
 import { type ConversionResult, conversionResult } from './result.ts'
 import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages } from './stages.ts'
@@ -71,7 +71,7 @@ export async function optimize(
   )
     requireWorkloadPlatform(only)
   const { snapshotter, source, target, runner } = request
-  const containerd = { ...request.containerd, signal: context.signal }
+  const containerd = { ...request.containerd, signal: context.signal, log: context.console }
   const uses = [source.kind, target.kind, ...(request.workload === null ? [] : [runner.kind])]
   return await withRunAt({ containerd, snapshotter, uses }, context.console, (run) =>
     withBoth({ source, target, containerd }, run, (from, to) =>
@@ -89,7 +89,7 @@ async function optimizeIn(
   const { console: log } = context
   const { output, workload, workloads, recording, recordsFrom, attachTo } = request
   const running = { ...context, stages: new Stages(log) }
-  const place = { ...request.containerd, signal: context.signal }
+  const place = { ...request.containerd, signal: context.signal, log }
   // With records given it has to be seen first whether there is anything left to run.
   const started =
     workload !== null && workloads.length === 0 && request.given.records.length === 0 && recordsFrom === null
@@ -101,6 +101,7 @@ async function optimizeIn(
       ? request.given
       : await withRegistryRecords(request.given, place, recordsFrom, resolved.images, log)
   requireFitRecords(resolved.images.map(meantFor), given, log)
+  if (attachTo !== null) await requireAttachable(place, attachTo)
   const chosen = workload === null ? null : imageToRun(resolved.images, given, log)
   const opening = chosen === null ? null : spoolRequest(from, chosen, output, running)
   const isFar = request.source.kind === 'docker' && request.runner.kind === 'runc'

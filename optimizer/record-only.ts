@@ -10,7 +10,7 @@ import { layerContents, withLayersToUnpack } from './open-layers.ts'
 import { type ContainerdPlace, type OpenStores, withRunAt, withSourceIn } from './open-stores.ts'
 import { type NamedWorkload, recordWorkloads } from './record-workloads.ts'
 import { concludeRecord, type RecordingOptions } from './recording.ts'
-import { attachRecord } from './registry-records.ts'
+import { attachRecord, requireAttachable } from './registry-records.ts'
 import { type RecordSummary, recordSummary } from './result.ts'
 import { type RunnerChoice, runnerFor } from './runner.ts'
 import { Stages, type StageTime } from './stages.ts'
@@ -67,7 +67,7 @@ export async function recordOnly(
   requireRecordingPrivilege()
   requireWorkloadPlatform(request.platform)
   const { source, runner, workload } = request
-  const containerd = { ...request.containerd, signal: context.signal }
+  const containerd = { ...request.containerd, signal: context.signal, log: context.console }
   const place = { containerd, snapshotter: workload.snapshotter, uses: [source.kind, runner.kind] }
   return await withRunAt(place, context.console, (run) =>
     withSourceIn(run, source, containerd, (from) => recordIn(run, from, request, context)),
@@ -86,6 +86,8 @@ async function recordIn(
   const stages = new Stages(log)
   const resolved = await stages.run('resolve', label, () => resolveImages(images, content, name, [platform]))
   await requireBlobs({ content, images }, resolved)
+  const place = { ...request.containerd, signal, log }
+  if (attachTo !== null) await requireAttachable(place, attachTo)
   const image = resolved.images[0] as ResolvedImage
   for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
 
@@ -96,7 +98,6 @@ async function recordIn(
     const runs = await recordWorkloads(runner, image, options, { ...context, ...started, stages })
     return concludeRecord(runs, image, await layerContents(opening, early), recording, log)
   })
-  const place = { ...request.containerd, signal }
   const attached =
     attachTo === null
       ? null

@@ -21,6 +21,16 @@ const TITLE = 'org.opencontainers.image.title'
 /** A record of a million files has less. */
 const RECORD_BYTES_MAX = 512 * 1024 * 1024
 
+/** Asked before there is a record. @throws {RegistryError} it would not be taken */
+export async function requireAttachable(
+  place: ContainerdPlace,
+  { registry, repository }: RegistryReference,
+): Promise<void> {
+  await withRegistryAccess(place, (access) =>
+    access.repository(registry, repository, 'write').requireWritable(),
+  )
+}
+
 /** @returns where it is, as a person writes it */
 export async function attachRecord(
   place: ContainerdPlace,

@@ -33,10 +33,10 @@ export interface ReplayResult {
  * @throws as {@link recordOnly}
  */
 export async function replay(request: ReplayRequest, context: RecordOnlyContext): Promise<ReplayResult> {
-  requireOptimized(await analysed(request, [], context.signal))
+  requireOptimized(await analysed(request, [], context))
   const { record, result } = await recordOnly(request.recording, context)
   const given = { file: 'the record of this run', platform: null, record: asRead(record) }
-  const analysis = await analysed(request, [given], context.signal)
+  const analysis = await analysed(request, [given], context)
   return {
     schemaVersion: REPLAY_SCHEMA_VERSION,
     source: result.source,
@@ -51,10 +51,10 @@ export async function replay(request: ReplayRequest, context: RecordOnlyContext)
 async function analysed(
   { recording, tocReference }: ReplayRequest,
   records: ExplainSources['records'],
-  signal: AbortSignal,
+  { console: log, signal }: RecordOnlyContext,
 ): Promise<ImageAnalysis> {
   const { containerd, platform, source } = recording
-  return await withSource(source, { ...containerd, signal }, async (stores) => {
+  return await withSource(source, { ...containerd, signal, log }, async (stores) => {
     const { content, images, name } = stores
     const image = await resolveImage(images, content, name, platform)
     const findTocs = tocFinder(stores, source, image, tocReference)

@@ -41,7 +41,7 @@ export async function withWholeImage<T>(
   use: (image: ResolvedImage, open: Opening) => Promise<T>,
 ): Promise<T> {
   const stages = new Stages(log)
-  return await withSource(location, { ...containerd, signal }, async (stores) => {
+  return await withSource(location, { ...containerd, signal, log }, async (stores) => {
     const { content, images, name, label } = stores
     const image = await stages.run('resolve', label, async () => {
       const resolved = await resolveImages(images, content, name, [platform])

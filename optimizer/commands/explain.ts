@@ -41,7 +41,7 @@ export const explainCommand: Command = {
         describe: 'tell of this file alone: layer, chunks, whether it comes first',
       }),
 
-  async run(argv, { signal }) {
+  async run(argv, { console: log, signal }) {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const sources = givenSources(argv)
@@ -52,7 +52,7 @@ export const explainCommand: Command = {
       import('../store/resolve.ts'),
       import('../toc-images.ts'),
     ])
-    return await withSource(location, { ...containerdOptions(argv), signal }, async (stores) => {
+    return await withSource(location, { ...containerdOptions(argv), signal, log }, async (stores) => {
       const image = await resolveImage(stores.images, stores.content, stores.name, platform)
       const findTocs = tocFinder(stores, location, image, tocReferenceOption(argv))
       const explained = await explainWithTocs(stores.content, image, findTocs, sources)

@@ -46,7 +46,7 @@ export const inspectCommand: Command = {
         describe: 'print the TOC of this layer (0 = lowest) as it is stored',
       }),
 
-  async run(argv, { signal }) {
+  async run(argv, { console: log, signal }) {
     const location = parseLocation('image', positional(argv, 'image'))
     const platform = platformOption(argv)
     const tocLayer = single(argv, 'toc')
@@ -56,7 +56,7 @@ export const inspectCommand: Command = {
       import('../store/resolve.ts'),
       import('../toc-images.ts'),
     ])
-    return await withSource(location, { ...containerdOptions(argv), signal }, async (stores) => {
+    return await withSource(location, { ...containerdOptions(argv), signal, log }, async (stores) => {
       const { content, images, name } = stores
       const image = await resolveImage(images, content, name, platform)
       const findTocs = tocFinder(stores, location, image, tocReferenceOption(argv))

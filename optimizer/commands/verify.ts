@@ -72,7 +72,7 @@ export const verifyCommand: Command = {
       1,
       DIFFERENCES_MAX,
     )
-    const place = { ...containerdOptions(argv), signal }
+    const place = { ...containerdOptions(argv), signal, log: console }
     const [{ withSource }, { verifyImages }, { formatVerification, verificationError }] = await Promise.all([
       import('../open-stores.ts'),
       import('../verify/verify-images.ts'),

@@ -95,6 +95,11 @@ export class Authorizer {
       if (sent !== undefined) this.#tokens.clear()
       return true
     }
+    // One that says no more has told us before where its tokens are from.
+    if (challenges.length === 0 && this.#bearer !== null && sent !== undefined) {
+      this.#tokens.clear()
+      return true
+    }
     const isBasic = challenges.some(({ scheme }) => scheme === 'basic')
     if (!isBasic || sent !== undefined || (await this.#options.credentials())?.kind !== 'password')
       return false

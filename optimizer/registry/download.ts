@@ -1,8 +1,8 @@
 /** A blob's bytes in order, fetched again from where they broke off. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import { invalidAnswer, isPassingFailure, RegistryError } from './errors.ts'
+import { backOffSeconds, reasonOf } from './patience.ts'
 import type { Session } from './session.ts'
 import type { RegistryLimits } from './settings.ts'
 import type { HttpAnswer } from './transport.ts'
@@ -97,7 +97,7 @@ class Download {
       error instanceof ShortAnswerError || (!(error instanceof CodedError) && isPassingFailure(error))
     if (!passes || ++this.#failures >= this.#limits.tries || ++this.#breaks > BREAKS_MAX)
       throw await this.#explain(error)
-    await delay(this.#limits.retrySeconds * 1000 * 2 ** (this.#failures - 1), undefined, { signal })
+    await this.#session.pause(backOffSeconds(this.#limits, this.#failures), reasonOf(null, error))
   }
 
   async #explain(error: unknown): Promise<unknown> {

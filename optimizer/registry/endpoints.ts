@@ -12,6 +12,8 @@ export interface Endpoint {
   certificates: CertificateFiles[]
   /** Of another registry than the one that is meant, which it is told (`ns`). */
   isMirror: boolean
+  /** Another one can be asked where this one fails to give something. */
+  hasNext: boolean
 }
 
 /** docker.io is a name; this is where it lives. */
@@ -23,7 +25,7 @@ export function endpointsOf(registry: string, settings: RegistrySettings): Endpo
   const file = readHostsFile(settings.hostsFolders, registry)
   const own = ownEntry(registry, settings)
   const entries = [...(file?.hosts ?? []), file?.server ?? own]
-  return entries.map((entry) => {
+  return entries.map((entry, index) => {
     const isOwn = entry.base.host === own.base.host
     return {
       base: entry.base,
@@ -35,6 +37,7 @@ export function endpointsOf(registry: string, settings: RegistrySettings): Endpo
         isOwn ? givenCertificates(settings) : NO_CERTIFICATES,
       ],
       isMirror: !isOwn,
+      hasNext: index + 1 < entries.length,
     }
   })
 }

@@ -17,14 +17,17 @@ export type RegistryErrorCode =
 export class RegistryError extends PreconditionError {
   /** Of the answer; null where there was none. */
   readonly status: number | null
+  /** How long the host asks us to wait; null where it does not say. */
+  readonly retryAfterSeconds: number | null
 
   constructor(
     code: RegistryErrorCode,
     message: string,
-    options: { cause?: unknown; status?: number | null } = {},
+    options: { cause?: unknown; status?: number | null; retryAfterSeconds?: number | null } = {},
   ) {
     super(code, message, options)
     this.status = options.status ?? null
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }
 }
 
@@ -44,8 +47,13 @@ export interface Asked {
 /** How much of what a registry says is shown. */
 const SAID_CHARACTERS_MAX = 300
 
-/** An answer that is no success. @param body its beginning */
-export function errorOfAnswer(status: number, body: string, asked: Asked): CodedError {
+/** An answer that is no success. @param body its beginning @param retryAfterSeconds null: it does not say */
+export function errorOfAnswer(
+  status: number,
+  body: string,
+  asked: Asked,
+  retryAfterSeconds: number | null = null,
+): CodedError {
   const { host, repository, what, action, user } = asked
   const said = registryText(body)
   const told = said === '' ? '' : ` (${said})`
@@ -68,20 +76,26 @@ export function errorOfAnswer(status: number, body: string, asked: Asked): Coded
     const message = `${host} does not take ${thing}${told}: some registries want a repository to be created before it is written to`
     return new RegistryError('REGISTRY_REFUSED', message, { status })
   }
+  const pause = retryAfterSeconds ? `, and asks for a pause of ${Math.ceil(retryAfterSeconds)} s` : ''
+  const details = { status, retryAfterSeconds }
   if (status === 429) {
-    const message = `${host} has had too many requests${told}: try again later, or log in, for most registries count by account`
-    return new RegistryError('REGISTRY_BUSY', message, { status })
+    const message = `${host} has had too many requests${told}${pause}: try again later, or log in, for most registries count by account`
+    return new RegistryError('REGISTRY_BUSY', message, details)
   }
   if (status === 400 && /HTTP request to an? HTTPS server/i.test(body)) {
     const message = `${host} speaks TLS, and was asked without it: use --plain-http=false, with --registry-ca FILE where its certificate is of your own`
     return new RegistryError('REGISTRY_TLS', message, { status })
   }
+  if (status === 413) {
+    const message = `${host} does not take as much as ${thing} in one request${told}: raise its limit, or that of the proxy in front of it (client_max_body_size)`
+    return new RegistryError('REGISTRY_REFUSED', message, { status })
+  }
   const failed = status >= 500
   const advice = failed ? 'try again later' : 'see what it says'
   return new RegistryError(
     failed ? 'REGISTRY_FAILED' : 'REGISTRY_REFUSED',
-    `${host} answered ${status} when ${thing} was to be ${doing}${told}: ${advice}`,
-    { status },
+    `${host} answered ${status} when ${thing} was to be ${doing}${told}${pause}: ${advice}`,
+    details,
   )
 }
 
@@ -89,7 +103,10 @@ function notFoundText(thing: string, host: string, told: string): string {
   return `there is no ${thing} in ${host}${told}: check the name and the tag`
 }
 
-/** The first error of a registry's answer, on one line and bounded. @see OCI distribution spec, "Error Codes" */
+/**
+ * The first error of a registry's answer, or of an object store's, on one line and bounded.
+ * @see OCI distribution spec, "Error Codes"; Amazon S3, "Error responses"
+ */
 export function registryText(body: string): string {
   let text = body
   try {
@@ -98,6 +115,10 @@ export function registryText(body: string): string {
     text = parts.join(': ')
   } catch {
     if (/<html|<!doctype/i.test(body)) return ''
+    const inStore = ['Code', 'Message'].flatMap(
+      (name) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? [],
+    )
+    if (inStore.length > 0) text = inStore.join(': ')
   }
   const line = text
     .replaceAll(/[^\P{C}]+/gu, ' ')

@@ -56,13 +56,13 @@ export async function findArtifacts(
   subject: Digest,
   artifactType: string,
 ): Promise<Descriptor[]> {
+  const isOfType = (descriptor: Descriptor) => descriptor.artifactType === artifactType
   const pages = await repository.referrers(subject)
-  const listed = pages?.map((page) => parseIndex(page, `referrers of ${subject}`)) ?? [
-    (await tagIndex(repository, subject)) ?? emptyIndex(),
-  ]
-  return listed
-    .flatMap(({ manifests }) => manifests)
-    .filter((descriptor) => descriptor.artifactType === artifactType)
+  const listed = pages?.map((page) => parseIndex(page, `referrers of ${subject}`)) ?? []
+  const found = listed.flatMap(({ manifests }) => manifests).filter(isOfType)
+  if (found.length > 0) return found
+  // There, too, where the registry has learnt to list them only since, or tells other types than they have.
+  return ((await tagIndex(repository, subject)) ?? emptyIndex()).manifests.filter(isOfType)
 }
 
 /** @see "Referrers Tag Schema": the index lists them, and every client that adds one writes it */

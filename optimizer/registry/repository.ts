@@ -1,15 +1,18 @@
 /** One repository of a registry, read from its mirrors and itself, written to one of them. */
-import { CodedError, NotFoundError } from '../../shared/errors.ts'
+import { NotFoundError } from '../../shared/errors.ts'
 import { MEDIA_TYPE } from '../image/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../image/digest.ts'
 import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
-import { type BlobRange, downloadBlob } from './download.ts'
+import type { BlobRange } from './download.ts'
 import { type BlobUnderWay, EarlyUpload } from './early-upload.ts'
 import { invalidAnswer, RegistryError } from './errors.ts'
-import type { Capability } from './hosts-file.ts'
+import { blobFromHosts, type Holder, MemoryHolder } from './failover.ts'
+import type { Hosts } from './hosts.ts'
+import { ACCEPTED_DOCUMENTS, DOCUMENT_TYPES } from './media-types.ts'
+import { type Asking, sizeIn } from './presence.ts'
 import type { Session } from './session.ts'
 import { readSmall, resolveLocation } from './transport.ts'
-import { type BlobToSend, mountBlob, uploadBlob } from './upload.ts'
+import { type BlobToSend, mountBlob, requireUploads, uploadBlob } from './upload.ts'
 
 export interface FoundManifest {
   digest: Digest
@@ -17,31 +20,26 @@ export interface FoundManifest {
   bytes: Buffer
 }
 
-/** An index or a manifest, OCI's or docker's. */
-const DOCUMENT_TYPES = [
-  MEDIA_TYPE.ociIndex,
-  MEDIA_TYPE.ociManifest,
-  MEDIA_TYPE.dockerIndex,
-  MEDIA_TYPE.dockerManifest,
-] as const
-const ACCEPTED = DOCUMENT_TYPES.join(', ')
 /** @see RFC 8288; OCI distribution spec, "Listing Referrers" */
 const NEXT_PAGE = /<([^>]*)>\s*;\s*rel="?next\b/
 /** Nobody has so many: a registry whose pages go round in a circle must end. */
 const REFERRERS_PAGES_MAX = 100
+/** What registries answer that do not let a tag be moved: with words like these, or a status that says it. */
+const IMMUTABLE_STATUSES: readonly (number | null)[] = [400, 403, 405]
+const IMMUTABLE = /immutable|already\s?exist|overwrit/i
 
 export class Repository {
-  /** As docker names it. */
-  readonly registry: string
   readonly name: string
-  readonly #sessions: readonly Session[]
-  /** Mirrors that could not be reached: not asked again. */
-  readonly #unreachable = new Set<Session>()
+  readonly #hosts: Hosts
 
-  constructor(registry: string, name: string, sessions: readonly Session[]) {
-    this.registry = registry
+  constructor(hosts: Hosts, name: string) {
     this.name = name
-    this.#sessions = sessions
+    this.#hosts = hosts
+  }
+
+  /** As docker names it. */
+  get registry(): string {
+    return this.#hosts.registry
   }
 
   /**
@@ -49,73 +47,63 @@ export class Repository {
    * @throws {NotFoundError} @throws {RegistryError}
    */
   async manifest(reference: string): Promise<FoundManifest> {
-    const what = isDigest(reference) ? `manifest ${reference}` : `tag ${reference}`
-    return await this.#readFrom(isDigest(reference) ? 'pull' : 'resolve', async (session) => {
-      const answer = await session.call({
-        method: 'GET',
-        at: `/manifests/${reference}`,
-        headers: { accept: ACCEPTED },
-        what,
-        expects: [200],
-      })
-      const bytes = await readSmall(answer, DOCUMENT_BYTES_MAX).catch(async (error) => {
-        throw await session.explain(error, what)
-      })
-      if (bytes === null)
-        throw invalidAnswer(
-          `${what} in ${session.host} has more than ${DOCUMENT_BYTES_MAX} bytes: it is not read`,
-        )
-      const digest = digestOf(bytes)
-      const promised = isDigest(reference) ? reference : answer.header('docker-content-digest')
-      if (isDigest(promised) && promised !== digest)
-        throw invalidAnswer(`${session.host} was asked for ${what}, which is ${promised}, and gave ${digest}`)
-      return { digest, mediaType: mediaTypeOf(bytes, answer.header('content-type'), what), bytes }
-    })
+    const [capability, digest] = isDigest(reference) ? (['pull', reference] as const) : (['resolve'] as const)
+    return await this.#hosts.first(capability, digest, (session) => manifestIn(session, reference))
   }
 
   /** @returns undefined where it is not there */
   async manifestBytes(digest: Digest): Promise<number | undefined> {
-    return await this.#sizeOf(`/manifests/${digest}`, `manifest ${digest}`)
+    return await this.#sizeOf(digest, {
+      at: `/manifests/${digest}`,
+      what: `manifest ${digest}`,
+      isWanted: true,
+    })
   }
 
-  /** @returns undefined where it is not there */
-  async blobBytes(digest: Digest): Promise<number | undefined> {
-    return await this.#sizeOf(`/blobs/${digest}`, `blob ${digest}`)
+  /**
+   * @param promisedBytes as its descriptor says: a mirror that has another size is passed over
+   * @returns undefined where it is not there
+   */
+  async blobBytes(digest: Digest, promisedBytes?: number): Promise<number | undefined> {
+    const asking = { at: `/blobs/${digest}`, what: `blob ${digest}`, promisedBytes, isWanted: true }
+    return await this.#sizeOf(digest, asking)
   }
 
-  /** @throws {NotFoundError} @throws {RegistryError} */
-  async *blob(digest: Digest, range: BlobRange): AsyncGenerator<Buffer, void, undefined> {
-    const sessions = this.#able('pull')
-    let { offsetBytes } = range
-    for (const session of sessions) {
-      try {
-        for await (const piece of downloadBlob(session, digest, { ...range, offsetBytes })) {
-          offsetBytes += piece.length
-          yield piece
-        }
-        return
-      } catch (error) {
-        this.#endure(session, error, session === sessions.at(-1))
-      }
-    }
+  /**
+   * Whoever reads it checks its digest.
+   * @param newHolder keeps what a mirror gives until it is known to be right
+   * @throws {NotFoundError} @throws {RegistryError}
+   */
+  blob(
+    digest: Digest,
+    range: BlobRange,
+    newHolder: () => Holder = () => new MemoryHolder(),
+  ): AsyncGenerator<Buffer, void, undefined> {
+    return blobFromHosts(this.#hosts, digest, range, newHolder)
+  }
+
+  /** Asked before there is anything to write. @throws {RegistryError} */
+  async requireWritable(): Promise<void> {
+    await requireUploads(this.#hosts.writer())
   }
 
   /** Whether a blob is where it would be written. */
   async hasForWriting(digest: Digest): Promise<boolean> {
-    return (await sizeIn(this.#writer(), `/blobs/${digest}`, `blob ${digest}`)) !== undefined
+    const asking = { at: `/blobs/${digest}`, what: `blob ${digest}`, promisedBytes: 0, isWanted: false }
+    return (await sizeIn(this.#hosts.writer(), asking)) !== undefined
   }
 
   async mount(digest: Digest, from: string): Promise<boolean> {
-    return await mountBlob(this.#writer(), digest, from)
+    return await mountBlob(this.#hosts.writer(), digest, from)
   }
 
   async upload(blob: BlobToSend): Promise<void> {
-    await uploadBlob(this.#writer(), blob)
+    await uploadBlob(this.#hosts.writer(), blob)
   }
 
   /** Sends what there is of a blob while it is made. */
   beginUpload(blob: BlobUnderWay): EarlyUpload {
-    return new EarlyUpload(this.#writer(), blob)
+    return new EarlyUpload(this.#hosts.writer(), blob)
   }
 
   /**
@@ -127,30 +115,49 @@ export class Repository {
     mediaType: string,
     bytes: Buffer,
   ): Promise<{ subject: string | undefined }> {
-    const session = this.#writer()
-    const answer = await session.call({
-      method: 'PUT',
-      at: `/manifests/${reference}`,
-      headers: { 'content-type': mediaType },
-      body: {
-        sizeBytes: bytes.length,
-        async *read() {
-          yield bytes
+    const session = this.#hosts.writer()
+    const what = whatOf(reference)
+    try {
+      const answer = await session.call({
+        method: 'PUT',
+        at: `/manifests/${reference}`,
+        headers: { 'content-type': mediaType },
+        body: {
+          sizeBytes: bytes.length,
+          async *read() {
+            yield bytes
+          },
         },
-      },
-      what: isDigest(reference) ? `manifest ${reference}` : `tag ${reference}`,
-      expects: [200, 201, 202],
-    })
-    await answer.drop()
-    const stored = answer.header('docker-content-digest')
-    if (isDigest(stored) && stored !== digestOf(bytes))
-      throw invalidAnswer(`${session.host} stored ${stored} when ${digestOf(bytes)} was sent`)
-    return { subject: answer.header('oci-subject') }
+        what,
+        expects: [200, 201, 202],
+      })
+      await answer.drop()
+      const stored = answer.header('docker-content-digest')
+      if (isDigest(stored) && stored !== digestOf(bytes))
+        throw invalidAnswer(`${session.host} stored ${stored} when ${digestOf(bytes)} was sent`)
+      return { subject: answer.header('oci-subject') }
+    } catch (error) {
+      if (isDigest(reference) || !(error instanceof RegistryError) || !saysImmutable(error)) throw error
+      await this.#requireSame(session, reference, digestOf(bytes), error)
+      return { subject: undefined }
+    }
+  }
+
+  /** Where a tag cannot be moved: it may be there already, as it should be. @throws {RegistryError} REGISTRY_REFUSED */
+  async #requireSame(session: Session, tag: string, digest: Digest, refusal: RegistryError): Promise<void> {
+    const found = await manifestIn(session, tag).catch(() => null)
+    if (found === null) throw refusal
+    if (found.digest === digest) return
+    throw new RegistryError(
+      'REGISTRY_REFUSED',
+      `${this.registry}/${this.name} has a tag ${tag} that cannot be moved: name another one for the result; ${refusal.message}`,
+      { cause: refusal.cause, status: refusal.status },
+    )
   }
 
   /** @returns an index a page; null where the registry does not have this part of the specification */
   async referrers(digest: Digest): Promise<Buffer[] | null> {
-    const session = this.#writerOrLast()
+    const session = this.#hosts.writerOrLast()
     const pages: Buffer[] = []
     let at: string | URL | null = `/referrers/${digest}`
     while (at !== null && pages.length < REFERRERS_PAGES_MAX) {
@@ -172,7 +179,7 @@ export class Repository {
       at,
       headers: { accept: MEDIA_TYPE.ociIndex },
       what,
-      expects: [200, 400, 404, 405],
+      expects: [200, 400, 404, 405, 501],
     })
     if (
       answer.status !== 200 ||
@@ -189,82 +196,52 @@ export class Repository {
     return { bytes, next: next === undefined ? null : resolveLocation(next, answer.url) }
   }
 
-  async #sizeOf(at: string, what: string): Promise<number | undefined> {
+  async #sizeOf(digest: Digest, asking: Asking): Promise<number | undefined> {
+    const { what, promisedBytes } = asking
     try {
-      return await this.#readFrom('pull', async (session) => {
-        const size = await sizeIn(session, at, what)
+      return await this.#hosts.first('pull', digest, async (session, isLast) => {
+        const size = await sizeIn(session, asking)
         if (size === undefined) throw new NotFoundError(`there is no ${what} in ${session.host}`)
-        return size
+        if (isLast || promisedBytes === undefined || size === promisedBytes) return size
+        throw invalidAnswer(`${session.host} says that ${what} has ${size} bytes, not ${promisedBytes}`)
       })
     } catch (error) {
       if (error instanceof NotFoundError) return undefined
       throw error
     }
   }
-
-  async #readFrom<T>(capability: Capability, read: (session: Session) => Promise<T>): Promise<T> {
-    const sessions = this.#able(capability)
-    for (const session of sessions) {
-      try {
-        return await read(session)
-      } catch (error) {
-        this.#endure(session, error, session === sessions.at(-1))
-      }
-    }
-    throw new Error('no host was asked')
-  }
-
-  /** The next host is asked where this one has failed. @throws where it was the last */
-  #endure(session: Session, error: unknown, isLast: boolean): void {
-    if (isLast || !(error instanceof CodedError)) throw error
-    if (error instanceof RegistryError && error.status === null) this.#unreachable.add(session)
-  }
-
-  #able(capability: Capability): Session[] {
-    const able = this.#sessions.filter(
-      (session) =>
-        session.options.endpoint.capabilities.includes(capability) && !this.#unreachable.has(session),
-    )
-    if (able.length > 0) return able
-    throw this.#noneThatCan(capability)
-  }
-
-  /** Always the same one: what belongs together is in one place. */
-  #writer(): Session {
-    const writer = this.#writers[0]
-    if (writer === undefined) throw this.#noneThatCan('push')
-    return writer
-  }
-
-  #writerOrLast(): Session {
-    return this.#writers[0] ?? (this.#sessions.at(-1) as Session)
-  }
-
-  get #writers(): Session[] {
-    return this.#sessions.filter(({ options }) => options.endpoint.capabilities.includes('push'))
-  }
-
-  #noneThatCan(capability: Capability): RegistryError {
-    return new RegistryError(
-      'REGISTRY_CONFIG_INVALID',
-      `no host of ${this.registry} has the capability ${capability}: see its hosts.toml`,
-    )
-  }
 }
 
-async function sizeIn(session: Session, at: string, what: string): Promise<number | undefined> {
+function whatOf(reference: string): string {
+  return isDigest(reference) ? `manifest ${reference}` : `tag ${reference}`
+}
+
+function saysImmutable({ status, message }: RegistryError): boolean {
+  return status === 409 || status === 412 || (IMMUTABLE_STATUSES.includes(status) && IMMUTABLE.test(message))
+}
+
+async function manifestIn(session: Session, reference: string): Promise<FoundManifest> {
+  const what = whatOf(reference)
   const answer = await session.call({
-    method: 'HEAD',
-    at,
-    ...(at.startsWith('/manifests/') ? { headers: { accept: ACCEPTED } } : {}),
+    method: 'GET',
+    at: `/manifests/${reference}`,
+    headers: { accept: ACCEPTED_DOCUMENTS },
     what,
-    expects: [200, 404],
+    expects: [200],
   })
-  await answer.drop()
-  if (answer.status === 404) return undefined
-  const size = Number(answer.header('content-length') ?? Number.NaN)
-  if (Number.isSafeInteger(size) && size >= 0) return size
-  throw invalidAnswer(`${session.host} does not say how large ${what} is`)
+  const bytes = await readSmall(answer, DOCUMENT_BYTES_MAX).catch(async (error) => {
+    throw await session.explain(error, what)
+  })
+  if (bytes === null)
+    throw invalidAnswer(
+      `${what} in ${session.host} has more than ${DOCUMENT_BYTES_MAX} bytes: it is not read`,
+    )
+  const digest = digestOf(bytes)
+  const promised = isDigest(reference) ? reference : answer.header('docker-content-digest')
+  if (isDigest(promised) && promised !== digest)
+    throw invalidAnswer(`${session.host} gave other bytes of ${what}: they have ${digest}, not ${promised}`)
+  const mediaType = mediaTypeOf(bytes, answer.header('content-type'), `${what} in ${session.host}`)
+  return { digest, mediaType, bytes }
 }
 
 /** What the document says of itself comes first: whoever has signed it has signed that. */

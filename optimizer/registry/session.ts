@@ -1,10 +1,10 @@
 /** Calls to one host for one repository: let in, tried again while that may help, told in our words. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
 import { Authorizer } from './authorization.ts'
 import type { CredentialSource } from './credentials.ts'
 import type { Endpoint } from './endpoints.ts'
 import { type Asked, errorOfAnswer, errorOfFailure, isPassingFailure, RegistryError } from './errors.ts'
+import { backOffSeconds, type Patience, reasonOf, retryAfterSeconds } from './patience.ts'
 import type { RegistryLimits } from './settings.ts'
 import { type HttpAnswer, type HttpRequest, readSmall, type Transport } from './transport.ts'
 
@@ -15,6 +15,8 @@ export interface Call extends Omit<HttpRequest, 'url'> {
   what: string
   /** Statuses that are an answer; all others are thrown. */
   expects: readonly number[]
+  /** The same where they come from another host, to which this one has sent us. */
+  expectsElsewhere?: readonly number[]
   /** Repositories to be read besides, of the same registry. */
   from?: readonly string[]
   /** Whoever calls tries again by itself. */
@@ -30,10 +32,14 @@ export interface SessionOptions {
   limits: RegistryLimits
   credentials: CredentialSource
   transport: Transport
+  patience: Patience
   signal: AbortSignal
 }
 
 const TRY_AGAIN = [408, 425, 429, 500, 502, 503, 504]
+/** Where another host can be asked, nobody waits for long. */
+const MIRROR_TRIES = 2
+const MIRROR_RETRY_AFTER_SECONDS_MAX = 5
 const ERROR_BYTES_MAX = 64 * 1024
 /** A token may be refused because it is old, and the next because it was for too little. */
 const AUTHORIZATIONS_MAX = 3
@@ -60,14 +66,23 @@ export class Session {
   /** @throws {RegistryError}; {NotFoundError} 404, unless that is expected */
   async call(call: Call): Promise<HttpAnswer> {
     const { limits, signal } = this.options
-    const tries =
-      call.once === true ? 1 : this.options.endpoint.isMirror ? Math.min(2, limits.tries) : limits.tries
+    const tries = this.#hasNext(call) ? Math.min(MIRROR_TRIES, limits.tries) : limits.tries
     for (let tried = 1; ; tried++) {
       signal.throwIfAborted()
-      const found = await this.#try(call, tried < tries)
+      const found = await this.#try(call, call.once !== true && tried < tries)
       if ('answer' in found) return found.answer
-      await delay(found.waitSeconds * 1000 * (found.isAsked ? 1 : 2 ** (tried - 1)), undefined, { signal })
+      await this.pause(found.askedSeconds ?? backOffSeconds(limits, tried), found.why)
     }
+  }
+
+  /** Before another try, told where that takes long. @param why of {@link reasonOf} */
+  async pause(seconds: number, why: string): Promise<void> {
+    const { patience, signal } = this.options
+    await patience.wait({ host: this.host, seconds, why, signal })
+  }
+
+  #hasNext({ method }: Call): boolean {
+    return this.options.endpoint.hasNext && (method === 'GET' || method === 'HEAD')
   }
 
   /** What went wrong on the way, in our words. */
@@ -81,33 +96,43 @@ export class Session {
   async #try(
     call: Call,
     again: boolean,
-  ): Promise<{ answer: HttpAnswer } | { waitSeconds: number; isAsked: boolean }> {
-    const { limits } = this.options
+  ): Promise<{ answer: HttpAnswer } | { askedSeconds: number | null; why: string }> {
+    const patienceSeconds = Math.min(
+      this.options.limits.retryAfterSecondsMax,
+      this.#hasNext(call) ? MIRROR_RETRY_AFTER_SECONDS_MAX : Number.POSITIVE_INFINITY,
+    )
     let answer: HttpAnswer
     try {
       answer = await this.#authorized(call)
     } catch (error) {
       const passing = error instanceof RegistryError ? error.cause : error
-      if (again && isPassingFailure(passing))
-        return { waitSeconds: jittered(limits.retrySeconds), isAsked: false }
+      if (again && isPassingFailure(passing)) return { askedSeconds: null, why: reasonOf(null, passing) }
       throw await this.explain(error, call.what, call.method)
     }
-    if (call.expects.includes(answer.status)) return { answer }
-    const asked = retryAfterSeconds(answer.header('retry-after'))
-    if (again && TRY_AGAIN.includes(answer.status) && (asked ?? 0) <= limits.retryAfterSecondsMax) {
+    const { status } = answer
+    const isElsewhere = this.#isElsewhere(call, answer)
+    if (call.expects.includes(status)) return { answer }
+    if (isElsewhere && call.expectsElsewhere?.includes(status)) return { answer }
+    const askedSeconds = retryAfterSeconds(answer.header('retry-after'))
+    // An address with a signature runs out: the host gives a new one.
+    const passes = TRY_AGAIN.includes(status) || (isElsewhere && status === 403)
+    if (again && passes && (askedSeconds ?? 0) <= patienceSeconds) {
       await answer.drop()
-      return asked === null
-        ? { waitSeconds: jittered(limits.retrySeconds), isAsked: false }
-        : { waitSeconds: asked, isAsked: true }
+      return { askedSeconds, why: reasonOf(status, null) }
     }
     const body = await readSmall(answer, ERROR_BYTES_MAX).catch(() => null)
     const about = this.#asked(call.what, await this.#authorizer.user(), call.method)
-    throw errorOfAnswer(answer.status, body?.toString('utf8') ?? '', about)
+    if (isElsewhere) about.host = `${answer.url.host}, to which ${this.host} sends us,`
+    throw errorOfAnswer(status, body?.toString('utf8') ?? '', about, askedSeconds)
+  }
+
+  #isElsewhere({ at }: Call, { url }: HttpAnswer): boolean {
+    return url.origin !== (typeof at === 'string' ? this.options.endpoint.base : at).origin
   }
 
   async #authorized(call: Call): Promise<HttpAnswer> {
     const { endpoint, transport } = this.options
-    const { at, what: _, expects: __, from = [], once: ___, headers = {}, ...request } = call
+    const { at, from = [], headers = {}, method, body, answerSeconds } = call
     const url = typeof at === 'string' ? this.#url(at) : at
     // Where a host sends us to another one, that one is told nothing about us.
     const isOwn = url.origin === endpoint.base.origin
@@ -115,15 +140,16 @@ export class Session {
     for (let round = 1; ; round++) {
       const authorization = isOwn ? await this.#authorizer.header(this.#scopes(from)) : undefined
       const answer = await transport.send({
-        ...request,
+        method,
         url,
         headers: { ...own, ...headers, ...(authorization === undefined ? {} : { authorization }) },
-        signal: request.signal ?? this.options.signal,
+        ...(body === undefined ? {} : { body }),
+        ...(answerSeconds === undefined ? {} : { answerSeconds }),
+        signal: call.signal ?? this.options.signal,
       })
-      const challenge = answer.header('www-authenticate')
+      const challenge = answer.header('www-authenticate') ?? ''
       const isOurs = isOwn && answer.url.origin === url.origin
-      if (answer.status !== 401 || challenge === undefined || !isOurs || round === AUTHORIZATIONS_MAX)
-        return answer
+      if (answer.status !== 401 || !isOurs || round === AUTHORIZATIONS_MAX) return answer
       if (!(await this.#authorizer.challenged(challenge, authorization))) return answer
       await answer.drop()
     }
@@ -152,17 +178,4 @@ export class Session {
 /** Under which name people log in: of the registry itself as they write it, of a mirror its own. */
 function credentialHost({ endpoint, registry }: SessionOptions): string {
   return endpoint.isMirror ? endpoint.base.host : registry
-}
-
-/** Many who were turned away together do not come back together. */
-function jittered(seconds: number): number {
-  return seconds * (0.75 + Math.random() / 2)
-}
-
-/** Seconds, or a date. @returns null where there is none */
-export function retryAfterSeconds(header: string | undefined): number | null {
-  if (header === undefined) return null
-  if (/^\s*\d+\s*$/.test(header)) return Number(header)
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? null : Math.max(0, (date - Date.now()) / 1000)
 }

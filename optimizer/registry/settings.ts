@@ -34,12 +34,14 @@ export interface RegistryLimits {
   /** Before the second try; twice that before each that follows. */
   retrySeconds: number
   tries: number
-  /** A registry that asks for more patience than this is told to the user at once. */
+  /** A registry that asks for a longer wait than this is told to the user at once. */
   retryAfterSecondsMax: number
   /** Connections to one host. */
   connections: number
   /** Blobs that are sent at a time. */
   uploads: number
+  /** Where so much waits to be sent, no blob is begun. */
+  unsentBytesMax: number
   /** Pieces in which a blob is sent once sending it in one go has failed. */
   chunkBytes: number
 }
@@ -53,6 +55,7 @@ export const LIMITS: RegistryLimits = {
   retryAfterSecondsMax: 60,
   connections: 12,
   uploads: 3,
+  unsentBytesMax: 1024 * 1024 * 1024,
   chunkBytes: 32 * 1024 * 1024,
 }
 

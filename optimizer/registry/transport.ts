@@ -57,8 +57,10 @@ interface Way {
 
 const REDIRECTS_MAX = 5
 const REDIRECTS = [301, 302, 303, 307, 308]
-/** Not for other hosts: neither what proves who asks, nor what a user sends to this one. */
-const KEPT_HEADERS = new Set(['accept', 'range'])
+/** After these a request is made again as it was, whatever it is. */
+const REPEATED = [307, 308]
+/** For other hosts: neither what proves who asks, nor what a user sends to this one. */
+const KEPT_HEADERS = new Set(['accept', 'range', 'content-type', 'content-range'])
 const USER_AGENT = 'hotlayer-optimizer'
 /** A rest of an answer up to here is read, so that its connection can be used again. */
 const REST_BYTES_MAX = 64 * 1024
@@ -75,7 +77,7 @@ export class Transport {
   }
 
   /**
-   * Follows redirects of what is read; to other hosts without credentials.
+   * Follows redirects, of what is written those that ask for the same request; to other hosts without credentials.
    * @throws what Node throws, or an error of the code STALLED
    * @throws {RegistryError} REGISTRY_ANSWER_INVALID a redirect that leads nowhere, or out of TLS
    */
@@ -84,7 +86,8 @@ export class Transport {
     for (let hops = 0; ; hops++) {
       const answer = await this.#once({ ...request, url, headers })
       const location = REDIRECTS.includes(answer.status) ? answer.header('location') : undefined
-      if (location === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return answer
+      const isRead = request.method === 'GET' || request.method === 'HEAD'
+      if (location === undefined || (!isRead && !REPEATED.includes(answer.status))) return answer
       await answer.drop()
       if (hops === REDIRECTS_MAX) throw invalidAnswer(`${request.url.host} redirects more than ${hops} times`)
       const next = resolveLocation(location, url)

@@ -1,12 +1,12 @@
 /**
- * A blob on its way into a registry: in one go; where that breaks off, what is missing in pieces, and, where the
- * registry does not take pieces, in one go again.
+ * A blob on its way into a registry: in one go; where that breaks off or is too much at once, what is missing in pieces,
+ * and, where the registry does not take pieces, in one go again.
  *
  * @see OCI distribution spec, "Pushing Blobs"
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Digest } from '../image/digest.ts'
 import { invalidAnswer, isPassingFailure, RegistryError } from './errors.ts'
+import { backOffSeconds, reasonOf } from './patience.ts'
 import type { Session } from './session.ts'
 import { type HttpAnswer, resolveLocation } from './transport.ts'
 
@@ -24,10 +24,27 @@ interface Place {
 }
 
 export const OCTETS = { 'content-type': 'application/octet-stream' }
+/** Nothing takes so little. */
+const PIECE_BYTES_MIN = 256 * 1024
+/** Of the answers 4xx those that say nothing against pieces. */
+const PASSING = [408, 425, 429]
+const TOO_LARGE = 413
 
 /** @throws {RegistryError} */
 export async function uploadBlob(session: Session, blob: BlobToSend): Promise<void> {
   await new Upload(session, blob).run()
+}
+
+/** Whether anything may be sent at all: an upload is begun, and cancelled. @throws {RegistryError} */
+export async function requireUploads(session: Session): Promise<void> {
+  const answer = await session.call({
+    method: 'POST',
+    at: '/blobs/uploads/',
+    what: 'a blob',
+    expects: [202],
+  })
+  await answer.drop()
+  await cancel(session, placeOf(answer))
 }
 
 /**
@@ -77,6 +94,11 @@ class Upload {
   readonly #blob: BlobToSend
   #inOneGo = true
   #takesPieces = true
+  #pieceBytes: number
+  /** As the registry wants it of all pieces but the last. */
+  #pieceBytesMin = PIECE_BYTES_MIN
+  /** Why it cannot be sent in one go. */
+  #tooLarge: RegistryError | null = null
   #failures = 0
   /** As far as the registry has ever had it. */
   #furthestBytes = 0
@@ -84,6 +106,7 @@ class Upload {
   constructor(session: Session, blob: BlobToSend) {
     this.#session = session
     this.#blob = blob
+    this.#pieceBytes = session.options.limits.chunkBytes
   }
 
   async run(): Promise<void> {
@@ -95,9 +118,18 @@ class Upload {
         else await this.#sendRest(place)
         return
       } catch (error) {
-        await this.#endure(error)
-        place = place === null || !this.#takesPieces ? null : await this.#whereWeAre(place)
-        this.#inOneGo = place === null
+        const wait = this.#endure(error)
+        if (wait === null) {
+          // One that does not answer would not answer this either.
+          if (place !== null && error instanceof RegistryError && error.status !== null)
+            await cancel(this.#session, place.url)
+          throw this.#takesPieces ? error : (this.#tooLarge ?? error)
+        }
+        await this.#session.pause(wait.seconds, wait.why)
+        place = place === null ? null : await this.#whereWeAre(place)
+        // What always breaks off without a trace may be too much at once for something on the way.
+        const isHopeless = this.#takesPieces && (this.#tooLarge !== null || this.#failures === 2)
+        this.#inOneGo = place === null && !isHopeless
       }
     }
   }
@@ -106,20 +138,34 @@ class Upload {
     return `blob ${this.#blob.digest}`
   }
 
-  /** Waits before another try. @throws what another try will not mend */
-  async #endure(error: unknown): Promise<void> {
+  /** @returns how long to wait before another try; null: that would not mend it */
+  #endure(error: unknown): { seconds: number; why: string } | null {
     const { limits, signal } = this.#session.options
     if (signal.aborted) throw signal.reason
-    if (!(error instanceof RegistryError) || ++this.#failures >= limits.tries) throw error
-    const { status } = error
+    if (!(error instanceof RegistryError)) return null
+    const { status, retryAfterSeconds } = error
+    const why = reasonOf(status, error.cause)
+    if (status === TOO_LARGE) return this.#makeSmaller(error) ? { seconds: 0, why } : null
+    if (++this.#failures >= limits.tries) return null
     // Pieces are refused where everything at once was not: some registries know them in name alone.
-    const dislikesPieces = !this.#inOneGo && status !== null && status >= 400 && status < 500
+    const isTheirs = status !== null && status >= 400 && status < 500 && !PASSING.includes(status)
+    const dislikesPieces = !this.#inOneGo && isTheirs
     if (dislikesPieces) this.#takesPieces = false
-    const passes =
-      status === null ? isPassingFailure(error.cause) : status >= 500 || [408, 425, 429].includes(status)
+    if (dislikesPieces && this.#tooLarge !== null) return null
+    const passes = status === null ? isPassingFailure(error.cause) : status >= 500 || PASSING.includes(status)
     // An upload may be forgotten by the registry, as any other that nobody has continued for long.
-    if (!passes && !dislikesPieces && status !== 404) throw error
-    await delay(limits.retrySeconds * 1000 * 2 ** (this.#failures - 1), undefined, { signal })
+    if (!passes && !dislikesPieces && status !== 404) return null
+    const seconds = retryAfterSeconds ?? backOffSeconds(limits, this.#failures)
+    return seconds <= limits.retryAfterSecondsMax ? { seconds, why } : null
+  }
+
+  /** @returns false where what was refused cannot be less */
+  #makeSmaller(error: RegistryError): boolean {
+    const { sizeBytes } = this.#blob
+    const refusedBytes = this.#inOneGo ? sizeBytes : Math.min(this.#pieceBytes, sizeBytes)
+    this.#pieceBytes = Math.min(this.#pieceBytes, Math.ceil(refusedBytes / 2))
+    this.#tooLarge = error
+    return this.#takesPieces && this.#pieceBytes >= this.#pieceBytesMin
   }
 
   async #begin(): Promise<URL> {
@@ -130,6 +176,9 @@ class Upload {
       expects: [202],
     })
     await answer.drop()
+    const least = Number(answer.header('oci-chunk-min-length'))
+    if (Number.isSafeInteger(least) && least > PIECE_BYTES_MIN) this.#pieceBytesMin = least
+    this.#pieceBytes = Math.max(this.#pieceBytes, this.#pieceBytesMin)
     return placeOf(answer)
   }
 
@@ -139,16 +188,15 @@ class Upload {
 
   async #sendRest(place: Place): Promise<void> {
     const { sizeBytes } = this.#blob
-    const { chunkBytes } = this.#session.options.limits
-    while (sizeBytes - place.sentBytes > chunkBytes) {
-      const [start, end] = [place.sentBytes, place.sentBytes + chunkBytes]
+    while (sizeBytes - place.sentBytes > this.#pieceBytes) {
+      const [start, end] = [place.sentBytes, place.sentBytes + this.#pieceBytes]
       const answer = await this.#session.call({
         method: 'PATCH',
         at: place.url,
         what: this.#what,
         headers: { ...OCTETS, 'content-range': `${start}-${end - 1}` },
         body: { sizeBytes: end - start, read: () => this.#blob.read(start, end) },
-        expects: [202],
+        expects: [200, 202, 204],
         once: true,
       })
       await answer.drop()
@@ -191,6 +239,10 @@ class Upload {
 
   /** @returns null where the upload has to begin anew */
   async #whereWeAre({ url }: Place): Promise<Place | null> {
+    if (!this.#takesPieces) {
+      await cancel(this.#session, url)
+      return null
+    }
     try {
       const answer = await this.#session.call({
         method: 'GET',
@@ -200,8 +252,11 @@ class Upload {
       })
       await answer.drop()
       const sent = sentBytes(answer)
-      if (sent === undefined || sent === 0 || sent > this.#blob.sizeBytes) return null
-      return { url: answer.header('location') === undefined ? url : placeOf(answer), sentBytes: sent }
+      const there = answer.header('location') === undefined ? url : placeOf(answer)
+      if (sent !== undefined && sent > 0 && sent <= this.#blob.sizeBytes)
+        return { url: there, sentBytes: sent }
+      await cancel(this.#session, there)
+      return null
     } catch (error) {
       if (this.#session.options.signal.aborted) throw error
       return null

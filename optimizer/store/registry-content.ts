@@ -3,6 +3,7 @@ import { NotFoundError } from '../../shared/errors.ts'
 import { type Descriptor, isIndexType, isManifestType } from '../image/descriptor.ts'
 import { type Digest, DigestCounter, isDigest } from '../image/digest.ts'
 import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
+import type { BlobRange } from '../registry/download.ts'
 import type { EarlyUpload } from '../registry/early-upload.ts'
 import type { FoundManifest, Repository } from '../registry/repository.ts'
 import type { RegistrySettings } from '../registry/settings.ts'
@@ -37,7 +38,9 @@ export class RegistryContent implements ContentStore {
     this.repository = repository
     this.#folder = settings.folder
     this.#keeps = settings.keepBlobs
-    this.#uploads = new RegistryUploads(repository, settings.limits.uploads)
+    // What is kept until the end anyway need not wait for its room.
+    const unsentBytesMax = settings.keepBlobs ? Number.POSITIVE_INFINITY : settings.limits.unsentBytesMax
+    this.#uploads = new RegistryUploads(repository, { uploads: settings.limits.uploads, unsentBytesMax })
   }
 
   async info(digest: Digest): Promise<BlobInfo> {
@@ -57,12 +60,12 @@ export class RegistryContent implements ContentStore {
     if (document !== undefined) return yield document.subarray(offsetBytes, endBytes)
     const isWhole = offsetBytes === 0 && endBytes === undefined
     const sizeBytes = this.#named.get(digest)?.sizeBytes ?? this.#present.get(digest)
-    const pieces = this.repository.blob(digest, { offsetBytes, endBytes, sizeBytes })
+    const pieces = this.#fetch(digest, { offsetBytes, endBytes, sizeBytes })
     yield* isWhole && this.#keeps ? this.#kept(digest, sizeBytes, pieces) : pieces
   }
 
   async writer(ref: string): Promise<BlobWriter> {
-    this.#uploads.throwIfFailed()
+    await this.#uploads.room()
     this.ingests.add(ref)
     return new TransitWriter(ref, new TransitBlob(this.#folder), {
       begin: (blob) => this.#uploads.begin(blob),
@@ -153,6 +156,10 @@ export class RegistryContent implements ContentStore {
     })
   }
 
+  #fetch(digest: Digest, range: BlobRange): AsyncGenerator<Buffer, void, undefined> {
+    return this.repository.blob(digest, range, () => new TransitBlob(this.#folder))
+  }
+
   async *#kept(
     digest: Digest,
     sizeBytes: number | undefined,
@@ -179,7 +186,9 @@ export class RegistryContent implements ContentStore {
     if (document !== undefined) return document.length
     const known = this.#present.get(digest)
     if (known !== undefined) return known
-    const size = (await this.repository.blobBytes(digest)) ?? (await this.#unnamedDocumentBytes(digest))
+    const promisedBytes = this.#named.get(digest)?.sizeBytes
+    const size =
+      (await this.repository.blobBytes(digest, promisedBytes)) ?? (await this.#unnamedDocumentBytes(digest))
     if (size === undefined) throw new NotFoundError(`the blob ${digest} does not exist`)
     this.#present.set(digest, size)
     return size
@@ -206,7 +215,7 @@ export class RegistryContent implements ContentStore {
     if (sizeBytes > DOCUMENT_BYTES_MAX) return undefined
     const pieces: Buffer[] = []
     const whole = { offsetBytes: 0, endBytes: undefined, sizeBytes }
-    for await (const piece of this.repository.blob(digest, whole)) pieces.push(piece)
+    for await (const piece of this.#fetch(digest, whole)) pieces.push(piece)
     const bytes = Buffer.concat(pieces)
     this.#documents.set(digest, bytes)
     return bytes

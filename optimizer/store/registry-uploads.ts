@@ -4,17 +4,27 @@ import type { BlobUnderWay, EarlyUpload } from '../registry/early-upload.ts'
 import type { Repository } from '../registry/repository.ts'
 import type { BlobToSend } from '../registry/upload.ts'
 
+export interface UploadLimits {
+  /** At a time. */
+  uploads: number
+  /** Blobs that are not sent yet; one more is begun where there is less. */
+  unsentBytesMax: number
+}
+
 export class RegistryUploads {
   readonly #repository: Repository
-  readonly #max: number
+  readonly #limits: UploadLimits
   readonly #waiting: (() => Promise<void>)[] = []
   readonly #known = new Map<Digest, Promise<void>>()
   #running = 0
+  #unsentBytes = 0
+  /** Those who wait for room. */
+  #wanting: (() => void)[] = []
   #failure: { error: unknown } | null = null
 
-  constructor(repository: Repository, max: number) {
+  constructor(repository: Repository, limits: UploadLimits) {
     this.#repository = repository
-    this.#max = max
+    this.#limits = limits
   }
 
   /** Sent, or on its way. */
@@ -27,7 +37,7 @@ export class RegistryUploads {
    * @returns what is to be told of its growth, and to be added or dropped in the end; null: the way is taken
    */
   begin(blob: BlobUnderWay): EarlyUpload | null {
-    if (this.#failure !== null || this.#running >= this.#max) return null
+    if (this.#failure !== null || this.#running >= this.#limits.uploads) return null
     this.#running++
     return this.#repository.beginUpload(blob)
   }
@@ -45,6 +55,7 @@ export class RegistryUploads {
    * @param sent runs when the registry has it
    */
   add(blob: BlobToSend, early: EarlyUpload | null, sent: () => Promise<void>): void {
+    this.#unsentBytes += blob.sizeBytes
     const done = new Promise<void>((resolve) => {
       const task = async () => {
         try {
@@ -56,6 +67,8 @@ export class RegistryUploads {
         } catch (error) {
           this.#failure ??= { error }
         } finally {
+          this.#unsentBytes -= blob.sizeBytes
+          this.#wake()
           resolve()
         }
       }
@@ -71,19 +84,27 @@ export class RegistryUploads {
     else if (early === null || !(await early.finish(blob.digest))) await this.#repository.upload(blob)
   }
 
-  /** What has failed is known before more is made. */
-  throwIfFailed(): void {
+  /** Resolves when another blob may be made: whoever makes them faster than they are sent waits. @throws what has failed */
+  async room(): Promise<void> {
+    while (this.#failure === null && this.#unsentBytes >= this.#limits.unsentBytesMax)
+      await new Promise<void>((resolve) => this.#wanting.push(resolve))
     if (this.#failure !== null) throw this.#failure.error
   }
 
   /** @throws the first failure */
   async settled(): Promise<void> {
     await Promise.all(this.#known.values())
-    this.throwIfFailed()
+    if (this.#failure !== null) throw this.#failure.error
+  }
+
+  #wake(): void {
+    const wanting = this.#wanting
+    this.#wanting = []
+    for (const resolve of wanting) resolve()
   }
 
   #next(): void {
-    while (this.#running < this.#max) {
+    while (this.#running < this.#limits.uploads) {
       const task = this.#waiting.shift()
       if (task === undefined) return
       this.#running++

@@ -3,15 +3,13 @@ import { UsageError } from '../../shared/errors.ts'
 import { isIndexType } from '../image/descriptor.ts'
 import { type Digest, isDigest } from '../image/digest.ts'
 import { formatLocation } from '../image/location.ts'
+import { INDEX_DEPTH_MAX } from '../image/manifest.ts'
 import { formatReference, parseReference, type RegistryReference } from '../image/reference.ts'
 import type { RegistryAccess } from '../registry/access.ts'
 import type { Repository } from '../registry/repository.ts'
 import type { FileImages } from './oci-layout.ts'
 import { RegistryContent } from './registry-content.ts'
 import type { ImageStore, StoredImage } from './store.ts'
-
-/** An index may point at an index; as deep as what is read. */
-const INDEX_DEPTH_MAX = 4
 
 interface Child {
   mediaType: string
@@ -27,6 +25,11 @@ export class RegistryImages implements FileImages, ImageStore {
   constructor(access: RegistryAccess, { registry, repository }: RegistryReference, action: 'read' | 'write') {
     this.#repository = access.repository(registry, repository, action)
     this.content = new RegistryContent(this.#repository, access.settings)
+  }
+
+  /** Asked before there is anything to write. @throws {RegistryError} */
+  async requireWritable(): Promise<void> {
+    await this.#repository.requireWritable()
   }
 
   /** Of what was not sent nothing is kept. What was sent and no image names, the registry collects. */

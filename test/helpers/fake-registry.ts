@@ -75,6 +75,11 @@ export class FakeRegistry {
       .map(({ method, path }) => `${method} ${path}`)
   }
 
+  /** Uploads that were begun and neither ended nor cancelled. */
+  get openUploads(): number {
+    return this.#uploads.size
+  }
+
   addBlob(repository: string, bytes: Buffer): Digest {
     const digest = digestOf(bytes)
     this.#of(this.blobs, repository).set(digest, bytes)

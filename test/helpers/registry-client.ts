@@ -1,6 +1,6 @@
 /** A repository of a fake registry, as the product asks it. */
 import { tmpdir } from 'node:os'
-import { RegistryAccess } from '../../optimizer/registry/access.ts'
+import { type AccessContext, RegistryAccess } from '../../optimizer/registry/access.ts'
 import type { Repository } from '../../optimizer/registry/repository.ts'
 import type { RegistrySettings } from '../../optimizer/registry/settings.ts'
 import { type FakeOptions, FakeRegistry, testSettings } from './fake-registry.ts'
@@ -16,9 +16,10 @@ export async function withFake(
   options: FakeOptions,
   changes: Partial<RegistrySettings>,
   body: (asking: Asking) => Promise<void>,
+  context: AccessContext = {},
 ): Promise<void> {
   const registry = await FakeRegistry.start(options)
-  const access = new RegistryAccess(testSettings(tmpdir(), changes))
+  const access = new RegistryAccess(testSettings(tmpdir(), changes), context)
   try {
     await body({ registry, access, repository: access.repository(registry.host, 'team/app', 'write') })
   } finally {

@@ -68,3 +68,28 @@ describe('a registry that tells referrers in pages', () => {
     })
   })
 })
+
+describe('a registry that lists referrers and tells nothing true of them', () => {
+  it('gives them by the tag that lists them, too', async () => {
+    await withFake({}, {}, async ({ registry, repository }) => {
+      registry.fault = ({ url = '' }, response) => {
+        if (!url.includes('/referrers/')) return false
+        const untyped = {
+          ...SUBJECT,
+          digest: digestOf('an artifact'),
+          artifactType: 'application/vnd.oci.empty.v1+json',
+        }
+        response.writeHead(200, { 'content-type': MEDIA_TYPE.ociIndex })
+        response.end(JSON.stringify({ schemaVersion: 2, manifests: [untyped] }))
+        return true
+      }
+      assert.deepEqual(await findArtifacts(repository, SUBJECT.digest, TYPE), [])
+      await attachArtifact(repository, artifact('one'))
+      const found = await findArtifacts(repository, SUBJECT.digest, TYPE)
+      assert.deepEqual(
+        found.map(({ annotations }) => annotations?.text),
+        ['one'],
+      )
+    })
+  })
+})

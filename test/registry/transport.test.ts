@@ -167,7 +167,7 @@ describe('a transfer', () => {
   it('ends with what asks for it', async () => {
     await withFake({}, {}, async ({ registry, access }) => {
       const end = new AbortController()
-      const ended = new RegistryAccess(access.settings, end.signal)
+      const ended = new RegistryAccess(access.settings, { signal: end.signal })
       const digest = registry.addBlob('team/app', randomBytes(4 * 1024 * 1024))
       const repository = ended.repository(registry.host, 'team/app', 'read')
       registry.fault = ({ url = '' }, response) => {
