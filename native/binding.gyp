@@ -23,6 +23,7 @@
         'src/unpack.cc',
         'src/signals.cc',
         'src/memory.cc',
+        'src/inflate.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # A thread that is terminated takes no exception any more: without the last one, throwing there ends the process.

@@ -10,6 +10,7 @@ void InitOverlay(Napi::Env env, Napi::Object exports);
 void InitUnpack(Napi::Env env, Napi::Object exports);
 void InitSignals(Napi::Env env, Napi::Object exports);
 void InitMemory(Napi::Env env, Napi::Object exports);
+void InitInflate(Napi::Env env, Napi::Object exports);
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMounts(env, exports);
@@ -21,6 +22,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitUnpack(env, exports);
   InitSignals(env, exports);
   InitMemory(env, exports);
+  InitInflate(env, exports);
   return exports;
 }
 

@@ -79,6 +79,7 @@ function applyRecord(header: ExtendedHeader, record: PaxRecord, offset: number):
 
 /** The last value of each name. */
 function xattrsOf(records: readonly PaxRecord[]): ExtendedHeader['xattrs'] {
+  if (records.length === 0) return NO_XATTRS
   const values = new Map<string, Buffer>()
   for (const { key, value } of records) {
     if (key.startsWith(XATTR_PREFIX)) values.set(key.slice(XATTR_PREFIX.length), value)

@@ -8,15 +8,13 @@
 import { once } from 'node:events'
 import type { Transform } from 'node:stream'
 import { constants, createGunzip, createInflateRaw, type Gunzip, type InflateRaw } from 'node:zlib'
+import { createInflater, type Inflater } from '../../native/inflate.ts'
+import { releaseMemory } from '../../native/memory.ts'
 import { messageOf, systemCodeOf } from '../../shared/errors.ts'
+import { GzipFormatError, GzipInput } from './gzip-input.ts'
+import { inflated, PieceMemory } from './inflated.ts'
 
-/** The stream is no gzip, or is cut off. */
-export class GzipFormatError extends Error {
-  constructor(what: string, options: { cause?: unknown } = {}) {
-    super(what, options)
-    this.name = 'GzipFormatError'
-  }
-}
+export { GzipFormatError } from './gzip-input.ts'
 
 /** Each piece is new memory, gone with the next collection: larger ones raise the peak and gain nothing. */
 const OUTPUT_BYTES = 128 * 1024
@@ -32,17 +30,38 @@ export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b
 }
 
+export interface GunzipOptions {
+  /** A piece is good until the second one after it is asked for; else for ever. */
+  lendsPieces?: boolean
+}
+
 /** @throws {GzipFormatError}; errors of the source as they are */
-export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const input = new Input(source)
-  yield* member(input)
+export async function* gunzip(
+  source: AsyncIterable<Buffer>,
+  { lendsPieces = false }: GunzipOptions = {},
+): AsyncGenerator<Buffer> {
+  const input = new GzipInput(source)
+  yield* member(input, createInflater(), new PieceMemory({ isLent: lendsPieces }))
   const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
-  if (next === true) yield* through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
+  if (next === true) {
+    const content = through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)
+    yield* lendsPieces ? lent(content) : content
+  }
   await requireZeros(input)
 }
 
+/** Their memory goes back when it may be used again. */
+async function* lent(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let before: Buffer | undefined
+  for await (const piece of pieces) {
+    yield piece
+    if (before !== undefined) releaseMemory(before)
+    before = piece
+  }
+}
+
 /** zlib's stream ends with the members, or at the first zero behind one. */
-async function requireZeros(input: Input): Promise<void> {
+async function requireZeros(input: GzipInput): Promise<void> {
   for (let piece = await input.next(); piece !== undefined; piece = await input.next())
     if (piece.some((byte) => byte !== 0)) throw new GzipFormatError(NO_MEMBER)
 }
@@ -56,20 +75,30 @@ export async function* gunzipMembers(
   source: AsyncIterable<Buffer>,
   onMember: (offset: number) => void,
 ): AsyncGenerator<Buffer> {
-  const input = new Input(source)
+  const input = new GzipInput(source)
+  const inflater = createInflater()
+  const memory = new PieceMemory({ isLent: false })
   do {
     onMember(input.position)
-    yield* member(input)
+    yield* member(input, inflater, memory)
   } while ((await input.peek((bytes) => (bytes.length === 0 ? undefined : true))) === true)
 }
 
-/** One member, header to trailer. */
-async function* member(input: Input): AsyncGenerator<Buffer> {
+/** One member, header to trailer. @param inflater undefined: zlib does it, in memory of its own */
+async function* member(
+  input: GzipInput,
+  inflater: Inflater | undefined,
+  memory: PieceMemory,
+): AsyncGenerator<Buffer> {
   const header = await input.peek(headerBytes)
   if (header === undefined) throw new GzipFormatError('it ends inside a header')
   input.skip(header)
   let contentBytes = 0
-  for await (const piece of through(createInflateRaw({ chunkSize: OUTPUT_BYTES }), input)) {
+  const content =
+    inflater === undefined
+      ? through(createInflateRaw({ chunkSize: OUTPUT_BYTES }), input)
+      : inflated(inflater, input, memory)
+  for await (const piece of content) {
     contentBytes += piece.length
     yield piece
   }
@@ -105,60 +134,8 @@ function headerBytes(bytes: Buffer): number | undefined {
   return at <= bytes.length ? at : undefined
 }
 
-/** A byte stream that can be looked ahead in, and that bytes can be given back to. */
-class Input {
-  readonly #iterator: AsyncIterator<Buffer>
-  #ahead: Buffer[] = []
-  #takenBytes = 0
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#iterator = source[Symbol.asyncIterator]()
-  }
-
-  /** Of the next byte in the stream. */
-  get position(): number {
-    return this.#ahead.reduce((position, piece) => position - piece.length, this.#takenBytes)
-  }
-
-  async next(): Promise<Buffer | undefined> {
-    for (;;) {
-      const ahead = this.#ahead.shift()
-      if (ahead !== undefined) return ahead
-      const { done, value } = await this.#iterator.next()
-      if (done) return undefined
-      this.#takenBytes += value.length
-      if (value.length > 0) return value
-    }
-  }
-
-  giveBack(pieces: Buffer[]): void {
-    this.#ahead.unshift(...pieces.filter((piece) => piece.length > 0))
-  }
-
-  /** Reads on until `find` has its answer or the stream ends; takes nothing. */
-  async peek<T>(find: (bytes: Buffer) => T | undefined): Promise<T | undefined> {
-    let bytes: Buffer = Buffer.alloc(0)
-    for (;;) {
-      const found = find(bytes)
-      const piece = found === undefined ? await this.next() : undefined
-      if (piece === undefined) {
-        this.giveBack([bytes])
-        return found
-      }
-      bytes = Buffer.concat([bytes, piece])
-    }
-  }
-
-  /** Bytes that were peeked at. */
-  skip(bytes: number): void {
-    const [first, ...rest] = this.#ahead
-    this.#ahead = rest
-    this.giveBack([(first as Buffer).subarray(bytes)])
-  }
-}
-
 /** Output of a zlib stream fed from `input`; what it leaves of its input is given back. */
-async function* through(engine: (InflateRaw | Gunzip) & Transform, input: Input): AsyncGenerator<Buffer> {
+async function* through(engine: (InflateRaw | Gunzip) & Transform, input: GzipInput): AsyncGenerator<Buffer> {
   const closed = new AbortController()
   const fed: { piece: Buffer; end: number }[] = []
   const feeding = feed(engine, input, fed, closed.signal)
@@ -184,7 +161,7 @@ async function* through(engine: (InflateRaw | Gunzip) & Transform, input: Input)
 /** Writes pieces until the input or the engine ends; keeps in `fed` those that are not wholly consumed. */
 async function feed(
   engine: (InflateRaw | Gunzip) & Transform,
-  input: Input,
+  input: GzipInput,
   fed: { piece: Buffer; end: number }[],
   closed: AbortSignal,
 ): Promise<void> {

@@ -74,7 +74,7 @@ export function parseHeader(block: Buffer, offset: number): RawHeader {
     gid: numberField(block, 116, 124, 'gid', offset),
     userName: gnu || ustar ? cString(block, 265, 297) : EMPTY,
     groupName: gnu || ustar ? cString(block, 297, 329) : EMPTY,
-    mtimeSeconds: numericField(block, 136, 148, 'mtime', offset),
+    mtimeSeconds: BigInt(plainOctal(block, 136, 148) ?? numericField(block, 136, 148, 'mtime', offset)),
     devMajor: device ? numberField(block, 329, 337, 'devmajor', offset) : 0,
     devMinor: device ? numberField(block, 337, 345, 'devminor', offset) : 0,
   }

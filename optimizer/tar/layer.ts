@@ -178,7 +178,8 @@ async function decompressed(
   const head = await blob.peek(4)
   if (isGzip(head))
     return helper === undefined
-      ? { pieces: gunzip(blob), isOwn: true }
+      ? // The spool has written a piece when it takes the next but one.
+        { pieces: gunzip(blob, { lendsPieces: true }), isOwn: false }
       : { pieces: gunzipBy(helper, blob), isOwn: false }
   return isZstd(head) ? { pieces: unzstd(blob), isOwn: true } : { pieces: blob, isOwn: false }
 }
