@@ -143,16 +143,38 @@ export class ZstdStream {
   }
 }
 
-/** Each chunk a frame of its own, on the calling thread. Frames depend on their chunk, the level and the version alone. */
-export class ZstdFrameCompressor {
+/**
+ * One for the thread, whatever its levels: at the best one it takes tens of megabytes, which it gives back when a hundred
+ * frames have not needed them.
+ */
+class SharedCompression {
   readonly #context
+  #level = 0
 
-  constructor(level: number) {
+  constructor() {
     const { CCtx, CParameter } = zstdBinding()
     this.#context = new CCtx()
-    this.#context.setParameter(CParameter.compressionLevel, level)
     this.#context.setParameter(CParameter.contentSizeFlag, 1)
     this.#context.setParameter(CParameter.checksumFlag, 1)
+  }
+
+  at(level: number) {
+    if (level !== this.#level) this.#context.setParameter(zstdBinding().CParameter.compressionLevel, level)
+    this.#level = level
+    return this.#context
+  }
+}
+
+let compression: SharedCompression | undefined
+
+/** Each chunk a frame of its own, on the calling thread. Frames depend on their chunk, the level and the version alone. */
+export class ZstdFrameCompressor {
+  readonly #level: number
+
+  constructor(level: number) {
+    this.#level = level
+    // That zstd cannot be loaded is said here.
+    zstdBinding()
   }
 
   /** As a member compressor. @returns bytes written to `output` */
@@ -162,11 +184,13 @@ export class ZstdFrameCompressor {
     output: Uint8Array,
     frameLengths: Uint32Array,
   ): number {
+    compression ??= new SharedCompression()
+    const context = compression.at(this.#level)
     let read = 0
     let written = 0
     for (const [index, chunkBytes] of chunkLengths.entries()) {
       const chunk = input.subarray(read, read + chunkBytes)
-      const frameBytes = this.#context.compress2(output.subarray(written), chunk)
+      const frameBytes = context.compress2(output.subarray(written), chunk)
       frameLengths[index] = frameBytes
       read += chunkBytes
       written += frameBytes

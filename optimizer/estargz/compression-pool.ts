@@ -15,6 +15,9 @@ const BATCHES_PER_WORKER = 2
 /** A further batch, being filled or written: a second one costs memory and brings no time. */
 const BATCHES_ASIDE = 1
 
+/** Of a thread's heap: a batch leaves some digests behind and little else, but Node would let it grow to 48. */
+const YOUNG_MIB = 4
+
 /** A chunk of the usual size, its padding and the headers after it. */
 const STANDARD_INPUT_BYTES = BATCH_BYTES + 64 * 1024
 const STANDARD_OUTPUT_BYTES = memberBytesMax(STANDARD_INPUT_BYTES) + BATCH_MEMBERS * memberBytesMax(1)
@@ -35,6 +38,8 @@ export interface PoolOptions {
 export type CompressJob = Pick<CompressRequest, 'codec' | 'memberLengths' | 'payloads'> & {
   /** For large members, by the same thread each: what it takes for them, it keeps. */
   sameThread?: boolean
+  /** At a level that takes many times as long as the usual one: nothing is given to its thread before it is done. */
+  isSlow?: boolean
 }
 
 /** Memory for a batch: members are put into `input` one after the other. Goes back with `release`. */
@@ -51,20 +56,34 @@ export interface CompressedBatch {
 }
 
 interface Job {
+  request: CompressRequest
+  sameThread: boolean
+  isSlow: boolean
   resolve(batch: CompressedBatch): void
   reject(error: Error): void
 }
 
 interface Thread {
   worker: Worker
+  /** One in work, and one that waits in its port. */
   jobs: Map<number, Job>
+}
+
+const JOBS_PER_THREAD = 2
+
+/** Who waits until there is room for so many bytes. */
+interface Waiting {
+  bytes: number
+  admit(): void
 }
 
 export class CompressionPool {
   readonly #threads: Thread[]
   readonly #bytesMax: number
   #admittedBytes = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: Waiting[] = []
+  /** For which no thread has room yet. */
+  #queue: Job[] = []
   readonly #free: BatchBuffers[] = []
   #lastId = 0
   #failure: CompressionError | undefined
@@ -77,7 +96,9 @@ export class CompressionPool {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./compression-worker.js', import.meta.url))
+    const worker = new Worker(new URL('./compression-worker.js', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    })
     const thread: Thread = { worker, jobs: new Map() }
     worker.on('message', (reply: CompressReply) => this.#settle(thread, reply))
     worker.on('error', (cause) => this.#fail(new CompressionError('a thread died', { cause })))
@@ -95,10 +116,11 @@ export class CompressionPool {
       outputBytes += memberBytesMax(bytes)
     }
     const admittedBytes = Math.max(inputBytes, BATCH_BYTES)
-    while (this.#admittedBytes > 0 && this.#admittedBytes + admittedBytes > this.#bytesMax) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
-    this.#admittedBytes += admittedBytes
+    // In turn: who needs much would wait for ever while others need little.
+    await new Promise<void>((admit) => {
+      this.#waiting.push({ bytes: admittedBytes, admit })
+      this.#admit()
+    })
     const standard = inputBytes <= STANDARD_INPUT_BYTES && outputBytes <= STANDARD_OUTPUT_BYTES
     const free = standard ? this.#free.pop() : undefined
     return free === undefined ? allocate(inputBytes, outputBytes, admittedBytes) : { ...free, admittedBytes }
@@ -110,33 +132,63 @@ export class CompressionPool {
     const standard =
       buffers.input.length === STANDARD_INPUT_BYTES && buffers.output.length === STANDARD_OUTPUT_BYTES
     if (standard) this.#free.push(buffers)
-    for (const wake of this.#waiting.splice(0)) wake()
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (let [next] = this.#waiting; next !== undefined; [next] = this.#waiting) {
+      if (this.#admittedBytes > 0 && this.#admittedBytes + next.bytes > this.#bytesMax) return
+      this.#admittedBytes += next.bytes
+      this.#waiting.shift()
+      next.admit()
+    }
   }
 
   /** What lies in the batch's input, compressed into its output. */
   compress(buffers: BatchBuffers, job: CompressJob): Promise<CompressedBatch> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    const thread = this.#threads.reduce((a, b) => (!job.sameThread && b.jobs.size < a.jobs.size ? b : a))
-    const id = ++this.#lastId
     const request: CompressRequest = {
-      id,
+      id: ++this.#lastId,
       codec: job.codec,
       input: buffers.input.buffer as unknown as SharedArrayBuffer,
       output: buffers.output.buffer as unknown as SharedArrayBuffer,
       memberLengths: job.memberLengths,
       payloads: job.payloads,
     }
+    const { sameThread = false, isSlow = false } = job
     return new Promise((resolve, reject) => {
-      thread.jobs.set(id, { resolve, reject })
-      thread.worker.ref()
-      thread.worker.postMessage(request)
+      this.#queue.push({ request, sameThread, isSlow, resolve, reject })
+      this.#dispatch()
     })
+  }
+
+  #dispatch(): void {
+    this.#queue = this.#queue.filter((job) => {
+      const thread = this.#threadFor(job)
+      if (thread === undefined) return true
+      thread.jobs.set(job.request.id, job)
+      thread.worker.ref()
+      thread.worker.postMessage(job.request)
+      return false
+    })
+  }
+
+  /** With the fewest jobs of those that may have it. */
+  #threadFor({ sameThread }: Job): Thread | undefined {
+    const [first, ...others] = this.#threads
+    let best: Thread | undefined
+    for (const thread of sameThread ? [first] : [...others, first]) {
+      if (thread === undefined || !hasRoom(thread)) continue
+      if (best === undefined || thread.jobs.size < best.jobs.size) best = thread
+    }
+    return best
   }
 
   #settle(thread: Thread, reply: CompressReply): void {
     const job = thread.jobs.get(reply.id)
     thread.jobs.delete(reply.id)
     if (thread.jobs.size === 0) thread.worker.unref()
+    this.#dispatch()
     if ('error' in reply) job?.reject(new CompressionError(reply.error))
     else job?.resolve(reply)
   }
@@ -147,6 +199,7 @@ export class CompressionPool {
       for (const job of jobs.values()) job.reject(this.#failure)
       jobs.clear()
     }
+    for (const job of this.#queue.splice(0)) job.reject(this.#failure)
   }
 
   /** Ends the threads; what is still under way fails. Safe to call again. */
@@ -154,6 +207,10 @@ export class CompressionPool {
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
     this.#fail(new CompressionError('the pool is closed'))
   }
+}
+
+function hasRoom({ jobs }: Thread): boolean {
+  return jobs.size < JOBS_PER_THREAD && ![...jobs.values()].some(({ isSlow }) => isSlow)
 }
 
 function allocate(inputBytes: number, outputBytes: number, admittedBytes: number): BatchBuffers {

@@ -1,5 +1,5 @@
 /** A thread that compresses: batches in, members and digests out. Memory is shared, nothing is copied between. */
-import { createHash } from 'node:crypto'
+import * as crypto from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import type { MemberCompressor } from '../../native/compression.ts'
 import { messageOf } from '../../shared/errors.ts'
@@ -26,6 +26,11 @@ export type CompressReply =
     }
   | { id: number; error: string }
 
+/** In hex; at once where Node can: a layer has tens of thousands of small files. */
+function sha256(bytes: Uint8Array): string {
+  return crypto.hash?.('sha256', bytes, 'hex') ?? crypto.createHash('sha256').update(bytes).digest('hex')
+}
+
 if (parentPort !== null) {
   const port = parentPort
   const compressors = new Map<string, MemberCompressor>()
@@ -46,7 +51,7 @@ if (parentPort !== null) {
     for (let index = 0; index < request.payloads.length; index += 2) {
       const start = request.payloads[index] as number
       const payload = input.subarray(start, start + (request.payloads[index + 1] as number))
-      payloadDigests.push(createHash('sha256').update(payload).digest('hex'))
+      payloadDigests.push(sha256(payload))
     }
     return { id: request.id, memberLengths, payloadDigests }
   }

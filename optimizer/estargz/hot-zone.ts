@@ -105,7 +105,7 @@ export class HotZoneMeter {
       this.#pool.release(buffers)
       throw error
     }
-    const job = { codec: this.#format.hotCodec, memberLengths, payloads: new Uint32Array() }
+    const job = { codec: this.#format.hotCodec, memberLengths, payloads: new Uint32Array(), isSlow: true }
     const lengths = this.#pool
       .compress(buffers, job)
       .finally(() => this.#pool.release(buffers))

@@ -10,7 +10,7 @@ export class StargzToc {
   #file: TocEntry | undefined
 
   entry(entry: TarEntry): void {
-    this.#text.add(this.#entries.fromTar(entry), true)
+    this.#text.add(this.#entries.textFromTar(entry), true)
   }
 
   chunk(entry: TarEntry, chunk: WrittenChunk): void {
@@ -18,10 +18,14 @@ export class StargzToc {
     const last = fileDigest !== undefined
     const chunkSize = last ? 0 : chunk.bytes
     const content = { offset, innerOffset, chunkSize, chunkDigest }
+    if (chunkOffset === 0 && last) {
+      this.#text.add(this.#entries.textFromTar(entry, { ...content, digest: fileDigest }), true)
+      return
+    }
     if (chunkOffset === 0) {
       // Of more than one chunk the file's digest is known with the last of them.
-      this.#file = this.#entries.fromTar(entry, { ...content, digest: fileDigest ?? chunkDigest })
-      this.#text.add(this.#file, last)
+      this.#file = this.#entries.fromTar(entry, { ...content, digest: chunkDigest })
+      this.#text.add(this.#file, false)
       return
     }
     const file = this.#file as TocEntry

@@ -66,6 +66,7 @@ export interface TocContent {
 export class TocEntries {
   readonly #userNames = new Map<number, string>()
   readonly #groupNames = new Map<number, string>()
+  readonly #modtimes = new Modtimes()
 
   /** @param content of a regular file that is not empty */
   fromTar(entry: TarEntry, content?: TocContent): TocEntry {
@@ -89,6 +90,47 @@ export class TocEntries {
     setUnlessEmpty(toc, 'chunkSize', content.chunkSize)
     toc.chunkDigest = content.chunkDigest
     return toc
+  }
+
+  /** JSON of {@link fromTar}, in half the time: a layer has tens of thousands of entries. */
+  textFromTar(entry: TarEntry, content?: TocContent): string {
+    const { type, mode, uid, gid, devMajor, devMinor, xattrs } = entry
+    const link = type === 'symlink' || type === 'hardlink' ? entry.linkName.toString('utf8') : ''
+    const modtime = this.#modtimes.of(entry.mtimeNanoseconds)
+    const userName = nameIfNew(this.#userNames, uid, entry.userName)
+    const groupName = nameIfNew(this.#groupNames, gid, entry.groupName)
+    let text = `{"name":${JSON.stringify(entry.name.toString('utf8'))},"type":"${type}"`
+    if (type === 'reg' && entry.sizeBytes !== 0) text += `,"size":${entry.sizeBytes}`
+    if (modtime !== '') text += `,"modtime":"${modtime}"`
+    if (link !== '') text += `,"linkName":${JSON.stringify(link)}`
+    if (mode !== 0) text += `,"mode":${mode}`
+    if (uid !== 0) text += `,"uid":${uid}`
+    if (gid !== 0) text += `,"gid":${gid}`
+    if (userName !== '') text += `,"userName":${JSON.stringify(userName)}`
+    if (groupName !== '') text += `,"groupName":${JSON.stringify(groupName)}`
+    if (content !== undefined && content.offset !== 0) text += `,"offset":${content.offset}`
+    if (content !== undefined && content.innerOffset !== 0) text += `,"innerOffset":${content.innerOffset}`
+    if (devMajor !== 0) text += `,"devMajor":${devMajor}`
+    if (devMinor !== 0) text += `,"devMinor":${devMinor}`
+    if (xattrs.length > 0) text += `,"xattrs":${JSON.stringify(encodeXattrs(xattrs))}`
+    if (type === 'reg') text += `,"digest":"${content?.digest ?? EMPTY_DIGEST}"`
+    if (content === undefined) return `${text}}`
+    const size = content.chunkSize === 0 ? '' : `,"chunkSize":${content.chunkSize}`
+    return `${text}${size},"chunkDigest":"${content.chunkDigest}"}`
+  }
+}
+
+/** Most entries have the time of the one before. */
+class Modtimes {
+  #nanoseconds = 0n
+  #text = ''
+
+  of(nanoseconds: bigint): string {
+    if (nanoseconds !== this.#nanoseconds) {
+      this.#nanoseconds = nanoseconds
+      this.#text = formatModtime(nanoseconds)
+    }
+    return this.#text
   }
 }
 
@@ -152,11 +194,11 @@ const ENTRIES_PER_PIECE = 1024
  */
 export class TocText<Entry extends object = TocEntry> {
   #pieces: Buffer[] = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
-  #waiting: Entry[] = []
+  #waiting: (Entry | string)[] = []
   #isFirst = true
 
-  /** @param isWhole false while an entry that was added may still change */
-  add(entry: Entry, isWhole: boolean): void {
+  /** @param entry itself or its JSON. @param isWhole false while an entry that was added may still change */
+  add(entry: Entry | string, isWhole: boolean): void {
     this.#waiting.push(entry)
     if (isWhole && this.#waiting.length >= ENTRIES_PER_PIECE) this.#write()
   }
@@ -172,7 +214,9 @@ export class TocText<Entry extends object = TocEntry> {
 
   #write(): void {
     if (this.#waiting.length === 0) return
-    const text = this.#waiting.map((entry) => JSON.stringify(entry)).join(',')
+    const text = this.#waiting
+      .map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry)))
+      .join(',')
     this.#pieces.push(Buffer.from(this.#isFirst ? text : `,${text}`))
     this.#isFirst = false
     this.#waiting = []

@@ -121,7 +121,11 @@ class BlobWriting {
         throw this.#failure ?? error
       }
       const { hotCodec, codec } = this.#options.format
-      const compressed = this.#pool.compress(buffers, { ...batch, codec: batch.hot ? hotCodec : codec })
+      const compressed = this.#pool.compress(buffers, {
+        ...batch,
+        codec: batch.hot ? hotCodec : codec,
+        isSlow: batch.hot,
+      })
       written = this.#writeAfter(written, batch, buffers, compressed)
       written.catch((error: unknown) => {
         this.#failure ??= error
@@ -262,6 +266,7 @@ class BlobWriting {
         memberLengths,
         payloads: new Uint32Array(),
         sameThread: true,
+        isSlow: true,
       })
       return await use(buffers.output.subarray(0, compressed.memberLengths[0]))
     } finally {

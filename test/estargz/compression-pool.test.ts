@@ -72,6 +72,28 @@ describe('The compression pool', () => {
     pool.release(await waiting)
   })
 
+  it('admits in turn: who needs much is not overtaken by those who need little', async () => {
+    const small = () => pool.acquire(Uint32Array.of(BATCH_BYTES))
+    const held = [await small(), await small()]
+    const admitted: string[] = []
+    const large = pool.acquire(Uint32Array.of(3 * BATCH_BYTES)).then((buffers) => {
+      admitted.push('large')
+      return buffers
+    })
+    const last = small().then((buffers) => {
+      admitted.push('small')
+      return buffers
+    })
+    for (const buffers of held) {
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(admitted, [])
+      pool.release(buffers)
+    }
+    pool.release(await large)
+    pool.release(await last)
+    assert.deepEqual(admitted, ['large', 'small'])
+  })
+
   it('uses memory again that went back', async () => {
     const first = await pool.acquire(Uint32Array.of(10))
     pool.release(first)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import fc from 'fast-check'
 import {
   chunkEntry,
   formatModtime,
@@ -9,6 +10,7 @@ import {
   TocError,
   TocText,
 } from '../../optimizer/estargz/toc.ts'
+import type { EntryType, TarEntry } from '../../optimizer/tar/entry.ts'
 import { device, dir, fifo, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
 import { encodeToc, indexTar } from '../helpers/tar-layer.ts'
 
@@ -59,6 +61,39 @@ describe('A TOC', () => {
           `{"name":"./usr/a","type":"chunk","offset":2048,"innerOffset":9,"chunkOffset":4,"chunkDigest":"${B}"}`,
         ].join(',') +
         ']}',
+    )
+  })
+
+  it('of any entry is the text of its object', () => {
+    const content = { offset: 1024, innerOffset: 7, digest: A, chunkSize: 4, chunkDigest: B }
+    const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).map((text) => Buffer.from(text))
+    const number = fc.oneof(fc.constant(0), fc.nat())
+    const type = fc.constantFrom(
+      'reg',
+      'dir',
+      'symlink',
+      'hardlink',
+      'char',
+      'block',
+      'fifo',
+    ) as fc.Arbitrary<EntryType>
+    const nanoseconds = fc.oneof(fc.constant(0n), fc.bigInt({ min: -(10n ** 19n), max: 10n ** 19n }))
+    const entries = fc.array(
+      fc.record({
+        ...{ type, name, linkName: name, userName: name, groupName: name, mtimeNanoseconds: nanoseconds },
+        ...{ sizeBytes: number, mode: number, uid: number, gid: number, devMajor: number, devMinor: number },
+        xattrs: fc.array(fc.record({ name: fc.string(), value: name }), { maxLength: 2 }),
+      }),
+    )
+    fc.assert(
+      fc.property(entries, fc.boolean(), (made, hasContent) => {
+        const [objects, texts] = [new TocEntries(), new TocEntries()]
+        for (const fields of made) {
+          const entry = fields as TarEntry
+          const told = hasContent ? content : undefined
+          assert.equal(texts.textFromTar(entry, told), JSON.stringify(objects.fromTar(entry, told)))
+        }
+      }),
     )
   })
 
