@@ -95,6 +95,16 @@ export class Content {
     await this.abort(ref)
     return new Ingest(this, this.#connection, ref)
   }
+
+  /** Has an ingest made, empty, and leaves it: nobody writes to it now. */
+  async prepare(ref: string): Promise<void> {
+    await (await this.write(ref)).leave()
+  }
+
+  /** An ingest that was left. @param heldBytes that it has by now; the daemon reads and hashes them */
+  resume(ref: string, heldBytes: number): Ingest {
+    return new Ingest(this, this.#connection, ref, heldBytes)
+  }
 }
 
 /** A blob on its way. Requests are sent without waiting for each answer, within a window. */
@@ -103,19 +113,24 @@ export class Ingest {
   readonly #connection: Connection
   readonly #ref: string
   readonly #call: ClientDuplexStream<Buffer, WriteContentResponse>
-  #sentBytes = 0
+  #sentBytes: number
   #acknowledgedBytes = 0
+  #answers = 0
+  readonly #isResumed: boolean
   #committed = false
   #closed = false
   #failure: unknown
   #wake = () => {}
 
-  constructor(content: Content, connection: Connection, ref: string) {
+  constructor(content: Content, connection: Connection, ref: string, heldBytes = 0) {
     this.#content = content
     this.#connection = connection
     this.#ref = ref
+    this.#sentBytes = heldBytes
+    this.#isResumed = heldBytes > 0
     this.#call = connection.duplex(ENCODED_WRITE)
     this.#call.on('data', (response: WriteContentResponse) => {
+      this.#answers++
       this.#acknowledgedBytes = Number(response.offset)
       this.#committed ||= response.action === WriteAction.COMMIT
       this.#wake()
@@ -143,9 +158,19 @@ export class Ingest {
    * @throws {ContainerdError} CONTENT_MISMATCH
    */
   async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
+    // Of what is held the daemon finds the size itself: another one is refused.
+    if (this.#isResumed) this.#send(WriteAction.WRITE, {})
     this.#send(WriteAction.COMMIT, { total: BigInt(sizeBytes), expected: digest, labels })
     await this.#until(() => this.#committed)
     this.#call.end()
+  }
+
+  /** Ends the call; what was written stays. */
+  async leave(): Promise<void> {
+    this.#send(WriteAction.WRITE, {})
+    await this.#until(() => this.#answers > 0)
+    this.#call.end()
+    await this.#until(() => this.#closed)
   }
 
   /** Ends the call and removes what was written; safe at any time. */

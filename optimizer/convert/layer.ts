@@ -72,7 +72,8 @@ export interface LayerRequest {
 
 /** Nothing stays in the store when it throws. */
 export async function convertLayer(request: LayerRequest): Promise<ConvertedLayer> {
-  const writer = await request.content.writer(request.ref)
+  const { content, layer, ref } = request
+  const writer = await content.writer(ref, layer.descriptor.size)
   try {
     return request.format === null
       ? await copyLayer(request, writer)

@@ -5,9 +5,13 @@ import type { Ingest } from '../containerd/content.ts'
 import { AlreadyExistsError, ifFound } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import { readPieces } from './blob-file.ts'
+import { DirectIngest } from './direct-ingest.ts'
 import { findAsDocker } from './find.ts'
 import { LocalBlobs } from './local-blobs.ts'
 import type { BlobInfo, BlobWriter, ContentStore, ImageStore, StoredImage } from './store.ts'
+
+/** Smaller blobs are not worth three more round trips. */
+const DIRECT_BYTES_MIN = 4 * 1024 * 1024
 
 /** How often create and update are tried in turn while others create and delete the same name. */
 const PUT_ATTEMPTS = 5
@@ -51,9 +55,14 @@ export class ContainerdContentStore implements ContentStore {
     }
   }
 
-  async writer(ref: string): Promise<BlobWriter> {
+  async writer(ref: string, likelyBytes = 0): Promise<BlobWriter> {
     const { content } = this.#containerd
-    return new ContainerdBlobWriter(this, await content.write(`${this.#runId}-${ref}`))
+    const own = `${this.#runId}-${ref}`
+    const direct =
+      this.#local !== null && likelyBytes >= DIRECT_BYTES_MIN
+        ? await DirectIngest.open(content, this.#local, own)
+        : undefined
+    return new ContainerdBlobWriter(this, direct ?? (await content.write(own)))
   }
 
   async setLabels(digest: Digest, labels: Record<string, string>): Promise<void> {
@@ -63,9 +72,9 @@ export class ContainerdContentStore implements ContentStore {
 
 class ContainerdBlobWriter implements BlobWriter {
   readonly #store: ContentStore
-  readonly #ingest: Ingest
+  readonly #ingest: Ingest | DirectIngest
 
-  constructor(store: ContentStore, ingest: Ingest) {
+  constructor(store: ContentStore, ingest: Ingest | DirectIngest) {
     this.#store = store
     this.#ingest = ingest
   }

@@ -36,8 +36,9 @@ export interface ContentStore {
   /**
    * Opens an ingest. What an earlier, interrupted ingest of the same `ref` left is discarded.
    * @param ref names the ingest, unique within this run
+   * @param likelyBytes how large the blob will be, as far as that is known: a store may have another way for large ones
    */
-  writer(ref: string): Promise<BlobWriter>
+  writer(ref: string, likelyBytes?: number): Promise<BlobWriter>
   /** Merges labels; an empty value removes one. @throws {NotFoundError} */
   setLabels(digest: Digest, labels: Record<string, string>): Promise<void>
   /**

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
 import { LocalBlobs } from '../../optimizer/store/local-blobs.ts'
+import type { ContentStore } from '../../optimizer/store/store.ts'
 import { NotFoundError } from '../../shared/errors.ts'
 import { contentStoreContract, imageStoreContract } from '../contracts/store.ts'
 import { openContainerd, skipWithoutContainerd, type TestContainerd } from '../helpers/containerd.ts'
 
 const skip = skipWithoutContainerd()
+const LARGE_BYTES = 64 * 1024 ** 2
 
 async function open() {
   const { client, stop } = await openContainerd()
@@ -30,6 +32,21 @@ contentStoreContract(
   async () => {
     const { content, ingests, close } = await open()
     return { store: content, ingests, close }
+  },
+  { skip },
+)
+
+contentStoreContract(
+  'containerd, large blobs by its own files',
+  async () => {
+    const { content, ingests, close } = await open()
+    const store: ContentStore = {
+      info: (digest) => content.info(digest),
+      read: (digest, range) => content.read(digest, range),
+      writer: (ref) => content.writer(ref, LARGE_BYTES),
+      setLabels: (digest, labels) => content.setLabels(digest, labels),
+    }
+    return { store, ingests, close }
   },
   { skip },
 )
@@ -96,6 +113,23 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     renameSync(file, `${file}-aside`)
     symlinkSync(`${file}-aside`, file)
     assert.equal(await blobs.open(digest, 6), undefined)
+  })
+
+  it('writes a large one into the file of its ingest, which the daemon reads and compares', async () => {
+    const folder = (await opened.client.introspection.contentFolder()) ?? assert.fail('it tells no folder')
+    const store = await storeOf(opened.daemon.namespace, true)
+    const text = 'not through the daemon'
+    const writer = await store.writer('large', LARGE_BYTES)
+    await writer.write(Buffer.from(text))
+    const ingests = readdirSync(join(folder, 'ingest')).map((name) => join(folder, 'ingest', name))
+    const own = ingests.find((path) => readFileSync(join(path, 'ref'), 'utf8').endsWith('/test-large'))
+    const file = join(own ?? assert.fail('there is no such ingest'), 'data')
+    assert.equal(readFileSync(file, 'utf8'), text)
+    writeFileSync(file, text.toUpperCase())
+    const commit = writer.commit({ digest: digestOf(text), sizeBytes: text.length })
+    await assert.rejects(commit, { code: 'CONTENT_MISMATCH' })
+    await writer.abort()
+    assert.deepEqual(await opened.client.content.listIngests('test-large'), [])
   })
 
   it('gives no namespace what another one has', async () => {

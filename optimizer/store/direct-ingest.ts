@@ -1,0 +1,64 @@
+/**
+ * A blob written to the file in which containerd keeps it until it is committed. The daemon makes the ingest, and is asked
+ * to go on with it when all is written: it reads the file then, hashes it and compares, as after an interruption.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import type { Content, Ingest } from '../containerd/content.ts'
+import type { Digest } from '../image/digest.ts'
+import type { LocalBlobs } from './local-blobs.ts'
+
+export class DirectIngest {
+  readonly #content: Content
+  readonly #ref: string
+  readonly #file: FileHandle
+  #position = 0
+  #resumed: Ingest | undefined
+
+  private constructor(content: Content, ref: string, file: FileHandle) {
+    this.#content = content
+    this.#ref = ref
+    this.#file = file
+  }
+
+  /** @returns undefined where its file is not to be had; nothing is left then */
+  static async open(content: Content, blobs: LocalBlobs, ref: string): Promise<DirectIngest | undefined> {
+    await content.prepare(ref)
+    const file = await blobs.openIngest(ref)
+    if (file !== undefined) return new DirectIngest(content, ref, file)
+    await content.abort(ref)
+    return undefined
+  }
+
+  /** @throws {PreconditionError} CONTENT_UNWRITABLE */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let written = 0; written < bytes.length; ) {
+        const rest = bytes.length - written
+        const { bytesWritten } = await this.#file.write(bytes, written, rest, this.#position)
+        written += bytesWritten
+        this.#position += bytesWritten
+      }
+    } catch (cause) {
+      throw new PreconditionError(
+        'CONTENT_UNWRITABLE',
+        `cannot write to containerd's content store: ${messageOf(cause)}; give it room`,
+        { cause },
+      )
+    }
+  }
+
+  /** @throws as {@link Ingest.commit} */
+  async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
+    await this.#file.close()
+    this.#resumed = this.#content.resume(this.#ref, this.#position)
+    await this.#resumed.commit(digest, sizeBytes, labels)
+  }
+
+  /** Safe at any time. */
+  async abort(): Promise<void> {
+    await this.#file.close().catch(() => {})
+    if (this.#resumed === undefined) await this.#content.abort(this.#ref)
+    else await this.#resumed.abort()
+  }
+}
