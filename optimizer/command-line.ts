@@ -52,6 +52,8 @@ export type RunCommand = (command: Command, argv: Arguments) => Promise<void>
 export async function runCommandLine(words: string[], run: RunCommand): Promise<void> {
   const typed = words[0] === 'help' ? [...words.slice(1), '--help'] : words
   const name = commandOf(typed)
+  const subject = typed[0] ?? ''
+  if (words[0] === 'help' && name === undefined && !subject.startsWith('-')) throw unknownCommand(subject)
   const command = name === undefined ? null : await LOADERS[name]()
   const asksForHelp = typed.some((arg) => arg === '--help' || arg === '-h')
   const args = command === null || asksForHelp ? typed : withTypedValues(typed, commandFact(command).options)
@@ -219,16 +221,21 @@ function unknownError(
 ): UsageError {
   const option = names.find((name) => isTypedOption(name, args))
   const word = names.find((name) => !isTypedOption(name, args)) ?? ''
-  if (command === null && word !== '')
-    return usage(`there is no command ${word}${suggestion(word, COMMAND_NAMES)}`)
+  if (command === null && word !== '') return unknownCommand(word)
   if (option !== undefined || command === null) return unknownOption(option ?? '', command)
   return usage(`one argument too many, "${word}": optimizer ${command.usage}`)
+}
+
+function unknownCommand(word: string): UsageError {
+  const meant = word === 'version' ? ': did you mean --version?' : suggestion(word, COMMAND_NAMES)
+  return usage(`there is no command ${word}${meant}`)
 }
 
 function unknownOption(option: string, command: Command | null): UsageError {
   const options = command === null ? [] : commandFact(command).options
   const names = [...options.flatMap(({ name, aliases }) => [name, ...aliases]), 'version']
-  const found = nearest(option, names)
+  // Of one letter any other is as near.
+  const found = option.length === 1 ? undefined : nearest(option, names)
   const where = command === null ? '' : ` of optimizer ${nameOf(command)}`
   const message = `there is no option ${spelled(option)}${where}`
   return found === undefined

@@ -25,10 +25,30 @@ export function withTypedValues(args: readonly string[], options: readonly Optio
     if (option === undefined || option.kind === 'flag') words.push(word)
     else {
       at++
+      requireOneWord(word, option, args.slice(at), bySpelling)
       words.push(...withValue(word, option, args[at], bySpelling))
     }
   }
   return words
+}
+
+/** A command in plain words goes on where the option's value ends: `--args nginx -g`. */
+function requireOneWord(
+  word: string,
+  option: OptionFact,
+  [value = '', ...rest]: readonly string[],
+  bySpelling: ReadonlyMap<string, OptionFact>,
+): void {
+  const isKnown = (text: string) => bySpelling.has(text.split('=', 1)[0] as string)
+  const [next = ''] = rest
+  if (!takesArray(option) || /^[-[]|^$/.test(value) || !/^-[^-]/.test(next) || isKnown(next)) return
+  const end = rest.findIndex((text) => isKnown(text) || text === '--')
+  const all = JSON.stringify([value, ...(end < 0 ? rest : rest.slice(0, end))])
+  throw new UsageError('USAGE', `${word} takes a JSON array of strings as one word: write ${word} '${all}'`)
+}
+
+function takesArray({ describe }: OptionFact): boolean {
+  return /\bJSON array\b/.test(describe)
 }
 
 function withValue(
@@ -45,9 +65,7 @@ function withValue(
   const isOption =
     bySpelling.has(name) || (name.startsWith('--') && nearest(name, [...bySpelling.keys()]) !== undefined)
   if (!isOption) return [`--${option.name}=${value}`]
-  const written = /\bJSON array\b/.test(option.describe)
-    ? `${word} '${JSON.stringify([value])}'`
-    : `--${option.name}=${value}`
+  const written = takesArray(option) ? `${word} '${JSON.stringify([value])}'` : `--${option.name}=${value}`
   throw new UsageError(
     'USAGE',
     `${word} needs a value, and ${name} looks like an option: write ${written} where it is the value`,

@@ -42,7 +42,7 @@ export interface FileMistake {
 
 /** @param asked nothing: the one that the file is for. @throws {PreconditionError} FILE_UNREADABLE */
 export async function checkFile(path: string, asked: FileCheck['command'] | undefined): Promise<FileCheck> {
-  const text = optionsText(path)
+  const text = optionsText(path, '<subject>')
   const command =
     asked ?? (saysTarget(tryOptions(text, path, fileScheme(optimizeCommand))) ? 'optimize' : 'record')
   const reading = tryOptions(text, path, fileScheme(commandCalled(command)))

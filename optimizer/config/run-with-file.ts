@@ -31,12 +31,12 @@ export function readOptionsFile(path: string, command: Command): OptionsFile {
   return readOptions(optionsText(path), path, fileScheme(command))
 }
 
-/** @throws {PreconditionError} FILE_UNREADABLE */
-export function optionsText(path: string): string {
+/** @param argument what names the file. @throws {PreconditionError} FILE_UNREADABLE */
+export function optionsText(path: string, argument = '--config'): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const message = `--config: cannot read ${path}: ${messageOf(cause)}`
+    const message = `${argument}: cannot read ${path}: ${messageOf(cause)}`
     throw new PreconditionError('FILE_UNREADABLE', message, { cause })
   }
 }

@@ -64,6 +64,13 @@ describe('a mistake in the command line', () => {
     [['verify', 'one'], /^an argument is missing: optimizer verify <source> <target>/],
     [['record', 'image', '--mark', 'mout'], /^--mark "mout": write one of auto, filesystem, mount/],
     [['completion', 'bsh'], /^<shell> "bsh": write one of bash, zsh, fish/],
+    [['help', 'recrod'], /^there is no command recrod: did you mean record\?/],
+    [['version'], /^there is no command version: did you mean --version\?/],
+    [['record', 'image', '-g'], /^there is no option -g of optimizer record \(/],
+    [
+      ['record', 'image', '--args', 'nginx', '-g', 'daemon off;', '--period', '5s'],
+      /^--args takes a JSON array of strings as one word: write --args '\["nginx","-g","daemon off;"\]'/,
+    ],
     [['record', 'image', '-period', '5s'], /^there is no option -period: did you mean --period\?/],
     [['record', 'image', '--args'], /^--args needs a value \(/],
     [['record', 'image', '--record-out', '--', 'x'], /^--record-out needs a value \(/],
