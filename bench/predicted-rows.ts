@@ -1,5 +1,5 @@
 /** Stored rows beside what the model says of them; `node dist/bench/model-error.js` prints them all. */
-import { CLIENT } from '../optimizer/simulate/client-model.ts'
+import { CLIENT, type ClientModel } from '../optimizer/simulate/client-model.ts'
 import { fullPull } from '../optimizer/simulate/full-pull.ts'
 import { lazyStart } from '../optimizer/simulate/lazy-start.ts'
 import { link } from '../optimizer/simulate/link.ts'
@@ -22,10 +22,15 @@ export interface PredictedRow {
   errors: PredictionErrors
 }
 
-export function predictedRow(stored: StoredStarts, row: StoredRow, linkName: string): PredictedRow {
+export function predictedRow(
+  stored: StoredStarts,
+  row: StoredRow,
+  linkName: string,
+  client: ClientModel = CLIENT,
+): PredictedRow {
   const measured = row.measured[linkName] as MeasuredStart
   const predict = row.facts.layers.some(({ lazy }) => lazy !== null) ? lazyStart : fullPull
-  const predicted = predict(row.facts, linkOf(stored.links[linkName] ?? null), CLIENT)
+  const predicted = predict(row.facts, linkOf(stored.links[linkName] ?? null), client)
   const error = (key: keyof PredictionErrors) => predicted[key] / measured[key] - 1
   return {
     predicted,

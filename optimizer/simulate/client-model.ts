@@ -1,8 +1,8 @@
 /**
  * What the model knows of the two clients: how they ask, and how fast the machine is that they run on.
  *
- * How they ask is in their sources; how fast they are was fitted to the stored rows of `npm run bench:start`
- * (docs/simulator.md says how, and how well it fits).
+ * How they ask is in their sources; how fast they are was fitted to the stored rows of `npm run bench:start` by `npm run bench:model -- --fit`
+ * (docs/simulator.md says how well it fits, and how well an image that it has not seen).
  *
  * @see stargz-snapshotter 0.12: fs/remote/blob.go (pieces), fs/remote/resolver.go (two requests before the first
  *   byte), estargz/estargz.go (footer, then table; buffers of a read), fs/layer/layer.go (prefetch), fs/fs.go
@@ -52,12 +52,12 @@ export const CLIENT: ClientModel = {
   processors: 2,
   pullSeconds: 0.2,
   runSeconds: 0.35,
-  mountSeconds: 0.04,
-  tocFilesPerSecond: 35_000,
-  contentBytesPerSecond: { gzip: 33.5e6, zstd: 65e6, none: 200e6 },
-  cachedFileSeconds: 0.0005,
-  readFileSeconds: 0.0013,
-  readBytesPerSecond: 190e6,
-  unpackBytesPerSecond: { gzip: 53.5e6, zstd: 60e6, none: 150e6 },
-  unpackFileSeconds: 0.00001,
+  mountSeconds: 0.05,
+  tocFilesPerSecond: 41_000,
+  contentBytesPerSecond: { gzip: 22.5e6, zstd: 28.6e6, none: 200e6 },
+  cachedFileSeconds: 0.0022,
+  readFileSeconds: 0.0002,
+  readBytesPerSecond: 200e6,
+  unpackBytesPerSecond: { gzip: 43e6, zstd: 60e6, none: 150e6 },
+  unpackFileSeconds: 0.00002,
 }
