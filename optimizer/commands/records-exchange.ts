@@ -28,13 +28,16 @@ export async function exportAction(
     import('../record/export-record.ts'),
     import('../record-files.ts'),
   ])
-  const { text, files, leftOut } = exportRecord(readRecordFile(file).record, format)
-  if (leftOut.length > 0)
+  const { text, files, leftOut, cut } = exportRecord(readRecordFile(file).record, format)
+  const unfit = leftOut.length - cut
+  if (unfit > 0)
+    console.warn(`${unfit} paths cannot be written in this format: ${printableName(leftOut[0] ?? '')}, …`)
+  if (cut > 0)
     console.warn(
-      `${leftOut.length} paths cannot be written in this format: ${printableName(leftOut[0] ?? '')}, …`,
+      `${cut} paths are left out at the end, because ${format} reads no larger list: from ${printableName(leftOut[unfit] ?? '')} on`,
     )
   if (argv.json !== true) return text
-  return `${JSON.stringify({ schemaVersion: 1, format, files, leftOut, text }, null, 2)}\n`
+  return `${JSON.stringify({ schemaVersion: 1, format, files, leftOut, cut, text }, null, 2)}\n`
 }
 
 export async function importAction(

@@ -11,11 +11,17 @@ export interface ExportedRecord {
   files: number
   /** Paths that the format cannot hold; as text for people. */
   leftOut: string[]
+  /** How many of these are at the end of `leftOut` because the format's reader takes no more. */
+  cut: number
 }
+
+/** overlaybd reads no list that is larger: it passes over the whole of it. */
+const OVERLAYBD_BYTES_MAX = 65_536
+const BYTES_MAX: Partial<Record<ExportFormat, number>> = { overlaybd: OVERLAYBD_BYTES_MAX }
 
 /** In record order. */
 export function exportRecord({ entries }: AccessRecord, format: ExportFormat): ExportedRecord {
-  const fits = format === 'nydus' || format === 'original' ? isUtf8 : isLine
+  const fits = FITS[format]
   // What is in several layers is one file to those that know no layers.
   const byLayer = format === 'original'
   const files = new Map<string, RecordEntry>()
@@ -26,23 +32,50 @@ export function exportRecord({ entries }: AccessRecord, format: ExportFormat): E
     if (fits(path)) files.set(key, files.get(key) ?? entry)
     else leftOut.set(key, path.toString())
   }
+  const kept = withinBytes([...files.values()], BYTES_MAX[format] ?? Number.POSITIVE_INFINITY)
+  const cut = [...files.values()].slice(kept.length)
   return {
-    text: WRITERS[format]([...files.values()]),
-    files: files.size,
-    leftOut: [...leftOut.values()],
+    text: WRITERS[format](kept),
+    files: kept.length,
+    leftOut: [...leftOut.values(), ...cut.map(({ path }) => path.toString())],
+    cut: cut.length,
   }
+}
+
+/** The longest beginning whose lines have no more bytes: what was read first is what counts. */
+function withinBytes(entries: readonly RecordEntry[], bytesMax: number): readonly RecordEntry[] {
+  let bytes = 0
+  const beyond = entries.findIndex((entry) => {
+    bytes += Buffer.byteLength(lines([absolute(entry)]))
+    return bytes > bytesMax
+  })
+  return beyond < 0 ? entries : entries.slice(0, beyond)
 }
 
 /** Whoever reads lines takes blanks at their ends away. */
 function isLine(path: Buffer): boolean {
-  return isUtf8(path) && !path.includes('\n') && path.toString().trim() === path.toString()
+  return isTrimmed(path) && !path.includes('\n')
+}
+
+function isTrimmed(path: Buffer): boolean {
+  return isUtf8(path) && path.toString().trim() === path.toString()
+}
+
+const FITS: Record<ExportFormat, (path: Buffer) => boolean> = {
+  nydus: isUtf8,
+  /** @see soci-snapshotter, cmd/soci/commands/internal/prefetch.go: an array of strings, each trimmed */
+  soci: isTrimmed,
+  /** @see overlaybd, src/prefetch.cpp, DynamicPrefetcher: lines of other characters are passed over */
+  overlaybd: (path) => /^[\w./-]+$/.test(path.toString('latin1')),
+  original: isUtf8,
+  list: isLine,
 }
 
 const absolute = ({ path }: RecordEntry) => `/${path}`
 const lines = (texts: readonly string[]) => texts.map((text) => `${text}\n`).join('')
 
 const WRITERS: Record<ExportFormat, (entries: readonly RecordEntry[]) => string> = {
-  /** @see nydus, docs/nydusify.md, "Optimize nydus image from prefetch files" */
+  /** @see nydus, docs/nydusify.md, "Optimize nydus image from prefetch files"; builder/src/optimize_prefetch.rs */
   nydus: (entries) =>
     json({ version: 'v1', files: entries.map((entry) => ({ path: absolute(entry), ranges: null })) }),
   /** @see soci-snapshotter, docs/prefetch.md, --prefetch-files-json */

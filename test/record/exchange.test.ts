@@ -34,14 +34,30 @@ describe('A record is written', () => {
     assert.deepEqual([files, leftOut], [3, ['caf\ufffd']])
   })
 
-  it('for SOCI: a JSON array of paths', () => {
+  it('for SOCI: a JSON array of paths, whose ends its reader trims', () => {
     const { text, leftOut } = exportRecord(RECORD, 'soci')
-    assert.deepEqual(JSON.parse(text), ['/bin/sh', '/#odd'])
-    assert.deepEqual(leftOut, ['two\nlines', 'caf\ufffd'])
+    assert.deepEqual(JSON.parse(text), ['/bin/sh', '/#odd', '/two\nlines'])
+    assert.deepEqual(leftOut, ['caf\ufffd'])
+    const blank = sampleRecord([recordEntry('end '), recordEntry('in side')])
+    assert.deepEqual(JSON.parse(exportRecord(blank, 'soci').text), ['/in side'])
   })
 
-  it('for overlaybd: a path a line', () => {
-    assert.equal(exportRecord(RECORD, 'overlaybd').text, '/bin/sh\n/#odd\n')
+  it('for overlaybd: a path a line, of the few characters that its reader takes', () => {
+    const { text, leftOut, cut } = exportRecord(RECORD, 'overlaybd')
+    assert.deepEqual([text, leftOut, cut], ['/bin/sh\n', ['#odd', 'two\nlines', 'caf\ufffd'], 0])
+    const names = ['usr/lib/libstdc++.so.6', 'a b', 'usr/lib/lib_x-1.0.so', 'a@b']
+    const others = exportRecord(sampleRecord(names.map((name) => recordEntry(name))), 'overlaybd')
+    assert.equal(others.text, '/usr/lib/lib_x-1.0.so\n')
+  })
+
+  it('for overlaybd in no more bytes than its reader takes: what was read first', () => {
+    const path = (index: number) => `usr/lib/${String(index).padStart(7, '0')}`
+    const record = sampleRecord(Array.from({ length: 5000 }, (_, index) => recordEntry(path(index))))
+    const { text, files, leftOut, cut } = exportRecord(record, 'overlaybd')
+    // 17 bytes a line.
+    assert.deepEqual([Buffer.byteLength(text), files, cut], [65_535, 3855, 1145])
+    assert.deepEqual([leftOut.length, leftOut[0]], [1145, path(3855)])
+    assert.equal(exportRecord(record, 'list').cut, 0)
   })
 
   it('as the original writes it, which we read as well', () => {

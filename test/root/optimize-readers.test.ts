@@ -199,7 +199,8 @@ describe('a converted layer', { skip }, () => {
     await bench.withStores((stores) =>
       putRawImage(stores, 'ordered', [{ tar: tarOf(lowerLayer()) }, { tar: tarOf(upperLayer()) }]),
     )
-    await bench.optimize('ordered', 'in-order', ['--entrypoint', JSON.stringify(ORDERED_WORKLOAD)])
+    const options = ['--entrypoint', JSON.stringify(ORDERED_WORKLOAD), '--record-out', ownRecord()]
+    await bench.optimize('ordered', 'in-order', options)
     const [lower, upper] = (await layersOf('in-order')).map(({ tar }) => names(tar))
     assert.deepEqual(lower, [
       'probe',
@@ -226,6 +227,19 @@ describe('a converted layer', { skip }, () => {
     ])
   })
 
+  it('has the order that the original gives it by our record, once it is exported', async () => {
+    const exported = join(bench.temporaryFolder, 'exported.jsonl')
+    const { stdout } = await bench.run(['records', 'export', ownRecord(), '--format', 'original'])
+    writeFileSync(exported, stdout)
+    const options = ['--oci', '--estargz', '--estargz-record-in', exported, 'ordered', 'theirs-by-export']
+    bench.tool('ctr-remote', ['images', 'convert', ...options])
+    const ours = ['convert', 'ordered', 'ours-by-record', '--record-in', ownRecord(), '--record-any-layer']
+    const { code, stderr } = await bench.run(ours)
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await orderOf('theirs-by-export'), await orderOf('ours-by-record'))
+    for (const file of [exported, ownRecord()]) rmSync(file)
+  })
+
   it('has the order that the original gives it, by the record that the original has made', async () => {
     const record = join(bench.temporaryFolder, 'theirs.record')
     const workload = ['--entrypoint', JSON.stringify(ORDERED_WORKLOAD)]
@@ -238,15 +252,18 @@ describe('a converted layer', { skip }, () => {
         ...['convert', 'ordered', `ours-${target}`, '--record-in', record, ...more],
       ])
       assert.equal(code, 0, stderr)
-      const [ours, theirs] = await Promise.all(
-        [`ours-${target}`, `theirs-${target}`].map(async (name) =>
-          (await layersOf(name)).map(({ tar }) => names(tar)),
-        ),
-      )
-      assert.deepEqual(ours, theirs)
+      assert.deepEqual(await orderOf(`ours-${target}`), await orderOf(`theirs-${target}`))
     }
     rmSync(record)
   })
+
+  function ownRecord(): string {
+    return join(bench.temporaryFolder, 'ours.jsonl')
+  }
+
+  async function orderOf(image: string): Promise<string[][]> {
+    return (await layersOf(image)).map(({ tar }) => names(tar))
+  }
 
   interface Layer {
     digest: Digest
