@@ -10,27 +10,20 @@
  * `unordered` and `optimizer`.
  */
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { formatSeconds } from '../optimizer/console.ts'
-import { explainImage } from '../optimizer/explain-image.ts'
-import { parseLocation } from '../optimizer/image/location.ts'
-import { hostPlatform } from '../optimizer/image/platform.ts'
 import type { Inspection } from '../optimizer/inspect.ts'
-import { withSource } from '../optimizer/open-stores.ts'
-import { readRecord } from '../optimizer/order/record-file.ts'
 import type { ImageAnalysis } from '../optimizer/plan/analysis.ts'
-import { resolveImage } from '../optimizer/store/resolve.ts'
 import { CodedError, messageOf, PreconditionError, UsageError } from '../shared/errors.ts'
 import { chosen, roundsOf, runBench, say } from './command.ts'
-import { OPTIMIZER } from './contestants.ts'
 import { ColdClient, push } from './lazy/client.ts'
 import type { LinkSpeed } from './lazy/link.ts'
 import { MeteredProxy } from './lazy/metered-proxy.ts'
 import { type Registry, startRegistry } from './lazy/registry.ts'
 import { lackOfSnapshotter } from './lazy/snapshotter.ts'
 import { describeStartMachine } from './machine.ts'
+import { containerdOptions, explained, optimizerJson } from './own-images.ts'
 import { type PrivateContainerd, startPrivateContainerd } from './sample/private-containerd.ts'
 import { importImage } from './sample/run-image.ts'
 import { buildSampleImage, type SampleImage } from './sample/sample-image.ts'
@@ -171,7 +164,11 @@ async function prepareRows(
     for (const { row, image } of made) {
       const measured = measuredRow(row, await inspectLayers(daemon, image))
       const stores = rowsOut !== null && row.mode === 'lazy'
-      rows.push({ row, measured, analysis: stores ? await analyse(daemon, image) : null })
+      rows.push({
+        row,
+        measured,
+        analysis: stores ? await explained(daemon, image, ownRecord(daemon)) : null,
+      })
     }
     return rows
   } finally {
@@ -188,7 +185,13 @@ async function makeImage(
   if (row.command === null) return source
   const target = `bench.invalid/start:${row.id}`
   const record = join(daemon.folder, 'bench.record')
-  const making = { containerd: optionsOf(daemon), source, target, record, ownRecord: ownRecord(daemon) }
+  const making = {
+    containerd: containerdOptions(daemon),
+    source,
+    target,
+    record,
+    ownRecord: ownRecord(daemon),
+  }
   const [program = '', ...args] = row.command(making)
   say(`making: ${row.title}`)
   await execute(program, args, { signal, maxBuffer: Number.POSITIVE_INFINITY })
@@ -196,9 +199,7 @@ async function makeImage(
 }
 
 async function inspectLayers(daemon: PrivateContainerd, image: string): Promise<LayerFacts[]> {
-  const args = [OPTIMIZER, 'inspect', image, '--json', ...optionsOf(daemon)]
-  const { stdout } = await execute(process.execPath, args, { maxBuffer: Number.POSITIVE_INFINITY })
-  const { layers } = JSON.parse(stdout) as Inspection
+  const { layers } = await optimizerJson<Inspection>(daemon, ['inspect', image])
   return layers.map(({ sizeBytes, toc }) => ({
     sizeBytes,
     hotZone: toc === null ? null : { bytes: toc.hotZoneBytes, files: toc.prioritizedFiles },
@@ -207,21 +208,6 @@ async function inspectLayers(daemon: PrivateContainerd, image: string): Promise<
 
 function ownRecord(daemon: PrivateContainerd): string {
   return join(daemon.folder, 'own.record')
-}
-
-/** What is where in an image, and when our record says that it was read. */
-async function analyse(daemon: PrivateContainerd, image: string): Promise<ImageAnalysis> {
-  const file = ownRecord(daemon)
-  const records = [{ file, platform: null, record: readRecord(await readFile(file, 'utf8')) }]
-  const place = { address: daemon.address, namespace: daemon.namespace, directReads: true }
-  return await withSource(parseLocation('image', image), place, async ({ content, images, name }) => {
-    const found = await resolveImage(images, content, name, hostPlatform())
-    return await explainImage(content, found, async () => null, { records, recordAnyLayer: false })
-  })
-}
-
-function optionsOf(daemon: PrivateContainerd): string[] {
-  return ['--address', daemon.address, '--namespace', daemon.namespace]
 }
 
 /** On a client that has nothing of the image, and never had. */

@@ -2,13 +2,25 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { agreementRow } from '../../bench/agreement-report.ts'
 import { ColdClient, push } from '../../bench/lazy/client.ts'
 import { MeteredProxy, type WireRequest } from '../../bench/lazy/metered-proxy.ts'
 import { type Registry, startRegistry } from '../../bench/lazy/registry.ts'
 import { lackOfSnapshotter } from '../../bench/lazy/snapshotter.ts'
+import { explainImage } from '../../optimizer/explain-image.ts'
+import { hostPlatform } from '../../optimizer/image/platform.ts'
+import { readRecord } from '../../optimizer/order/record-file.ts'
+import { replayOf } from '../../optimizer/plan/replay.ts'
 import type { LayerResult } from '../../optimizer/result.ts'
+import { CLIENT } from '../../optimizer/simulate/client-model.ts'
+import { factsAsIs, type OwnTime, ownTime } from '../../optimizer/simulate/facts-of-analysis.ts'
+import { lazyStart } from '../../optimizer/simulate/lazy-start.ts'
+import { link } from '../../optimizer/simulate/link.ts'
+import { resolveImage } from '../../optimizer/store/resolve.ts'
 import { parseRecord } from '../../shared/record.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
@@ -52,11 +64,13 @@ describe('an optimized image, pulled lazily', { skip }, () => {
       let output: string
       let requests: WireRequest[]
       let wireBytes: number
+      const record = () => join(bench.temporaryFolder, `${tag}.record`)
 
       before(async () => {
         const name = `lazy:${tag}`
         const target = `docker.io/library/${name}`
-        layers = (await bench.optimize(SOURCE, target, ['--period', '10s', ...options])).layers
+        const recording = ['--period', '10s', '--record-out', record()]
+        layers = (await bench.optimize(SOURCE, target, [...recording, ...options])).layers
         await push(bench.containerd.daemon, target, `127.0.0.1:${registry.port}/${name}`)
         const [requestsBefore, bytesBefore] = [proxy.requests.length, proxy.bytes]
         const client = await ColdClient.start('lazy', { backgroundFetch: false })
@@ -81,22 +95,30 @@ describe('an optimized image, pulled lazily', { skip }, () => {
         assert.ok(wireBytes < hot + COLD_FILE_BYTES, `${wireBytes} bytes for ${hot} bytes before landmarks`)
       })
 
-      it('had what it reads fetched in one piece before it read: reading asked for nothing more', () => {
-        for (const layer of layers) {
-          const ranges = rangesOf(requests, layer)
-          assert.ok(layer.hotZoneBytes > 0)
-          // A probe of the size, the end with the table of contents, and all before the landmark, or before that end.
-          const ends = ranges.filter(([, last]) => last === layer.target.sizeBytes - 1)
-          const [[endsAt]] = ends as [[number, number]]
-          const prefetched = Math.min(layer.hotZoneBytes, endsAt)
-          const isPrefetch = ([first, last]: [number, number]) => first === 0 && last >= prefetched - 1
-          assert.equal(ranges.filter(isPrefetch).length, 1, JSON.stringify(ranges))
-          const others = ranges.filter((range) => !isPrefetch(range) && !ends.includes(range))
-          assert.deepEqual(
-            others,
-            others.map(() => [0, 1]),
-          )
-        }
+      it('had what it reads fetched in one piece before it read, as plan, explain, replay and simulate say', async () => {
+        const { content, images } = bench.stores
+        const image = await resolveImage(images, content, `docker.io/library/lazy:${tag}`, hostPlatform())
+        const records = [
+          { file: 'record', platform: null, record: readRecord(readFileSync(record(), 'utf8')) },
+        ]
+        const analysis = await explainImage(content, image, async () => null, {
+          ...{ records, recordAnyLayer: false },
+        })
+        const own = ownTime(records[0]?.record.header ?? null, []) as OwnTime
+        const predicted = lazyStart(factsAsIs(analysis, own), link(1e9, 0.001), CLIENT)
+        const row = agreementRow({
+          ...{ name: tag, plan: null, analysis, predicted, replay: replayOf(analysis) },
+          ...{ requests, bytes: wireBytes },
+        })
+        assert.deepEqual(
+          row.layers.map(({ found, fetched }) => [found, fetched]),
+          row.layers.map(({ expected }, index) => [layers[index]?.hotZoneBytes, expected]),
+        )
+        assert.deepEqual(row.onDemand, { said: 0, seen: 0 })
+        assert.equal(row.requests.seen, row.requests.said)
+        assert.ok(Math.abs(row.wireBytes.seen / row.wireBytes.said - 1) < 0.01, JSON.stringify(row.wireBytes))
+        const { read, hits, misses } = row.replay
+        assert.deepEqual([hits, misses], [read, 0])
       })
     })
 
@@ -122,15 +144,6 @@ describe('an optimized image, pulled lazily', { skip }, () => {
     }
   })
 })
-
-/** First and last byte of every piece of a layer's blob that was asked for. */
-function rangesOf(requests: WireRequest[], layer: LayerResult): [number, number][] {
-  const gets = requests.filter(({ method, path }) => method === 'GET' && path.endsWith(layer.target.digest))
-  return gets.map(({ range }) => {
-    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []
-    return [Number(first ?? 0), Number(last ?? layer.target.sizeBytes - 1)]
-  })
-}
 
 function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0)
