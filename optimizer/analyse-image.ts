@@ -7,7 +7,7 @@ import type { Platform } from './image/platform.ts'
 import { type ContainerdPlace, withSource } from './open-stores.ts'
 import type { GivenRecord } from './order/record-file.ts'
 import type { ImageAnalysis } from './plan/analysis.ts'
-import { planImage } from './plan-image.ts'
+import { planImages } from './plan-image.ts'
 import { resolveImage } from './store/resolve.ts'
 import type { SpoolSpace } from './tar/spool-space.ts'
 import { tocFinder } from './toc-images.ts'
@@ -46,5 +46,7 @@ export async function analyseImage(
   if (finished.layers.some(({ tocBytes }) => tocBytes !== null)) return finished
   const given = { records, recordAnyLayer, list: null, onLoss: 'warn' as const }
   const limits = { excluded: [], budgetBytes: null }
-  return await planImage({ ...request, source: location, given, limits }, context)
+  const planning = { ...request, source: location, platforms: [platform], given, recordsFrom: null, limits }
+  const [planned] = await planImages(planning, context)
+  return planned as ImageAnalysis
 }

@@ -219,12 +219,13 @@ export function spoolRequest(
 async function convertPlatform<Origin>(
   { from, to, output, orderOf, orderBefore, resolved, early }: ConversionRequest<Origin>,
   image: ResolvedImage,
-  { console: log, signal, stages }: ConversionContext,
+  context: ConversionContext,
 ): Promise<ConvertedPlatform<Origin>> {
+  const { console: log, signal, stages } = context
   const platform = resolved.images.length === 1 ? '' : ` of ${formatPlatform(image.platform)}`
   const opening = spoolRequest(from, image, output, { signal, stages })
   const convert = async (layers: OpenedLayer[], wanted: ImageOrder<Origin>, signal: AbortSignal) => {
-    const order = await limitedOrder(wanted, layers, output, { signal, stages })
+    const order = await limitedOrder(wanted, layers, output, { console: log, signal, stages })
     const what = `${layers.length} layers${platform} to ${FORMAT_NAMES[output.conversion.format.kind]}`
     const converted = await stages.run('convert', what, () =>
       convertImage({

@@ -68,6 +68,8 @@ export async function explainWithTocs(
     layers: analysed,
     sums: totalOf(analysed.map(({ sums }) => sums)),
     leftOut: [],
+    unknownLines: 0,
+    unknownExclusions: 0,
   }
   const warnings = [...warningsOf(analysis), ...layers.flatMap(({ warnings }) => warnings)]
   return { analysis: { ...analysis, warnings }, tocs: layers.map(({ toc }) => toc) }

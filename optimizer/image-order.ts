@@ -18,7 +18,7 @@ export interface OrderOrigin {
   record: AccessRecord | null
   /** That was given, or made by the run. */
   records: GivenRecord[]
-  /** Lines of the prefetch list that name nothing of the image. */
+  /** Lines of the prefetch list that name nothing of the image, or leave nothing out. */
   unknownLines: number
 }
 

@@ -6,7 +6,7 @@ import { blobFormat, type ConversionOptions } from './convert/options.ts'
 import { CompressionPool } from './estargz/compression-pool.ts'
 import type { LeftOut } from './plan/analysis.ts'
 import { HotZones } from './plan/hot-zones.ts'
-import { limitOrder } from './plan/limits.ts'
+import { limitOrder, tellUnmatched } from './plan/limits.ts'
 import { pathsByLayer } from './record/wanted-files.ts'
 import type { PathKey } from './tar/entry.ts'
 import type { OpenedLayer } from './tar/layer.ts'
@@ -16,6 +16,8 @@ export interface LimitedImageOrder<Origin> {
   paths: readonly (readonly PathKey[])[] | null
   /** What was wanted and does not come first. */
   leftOut: LeftOut[]
+  /** Globs of --exclude that match no file of the image. */
+  unknownExclusions: number
   /** Compressed bytes of all layers; null for any number. */
   budgetBytes: number | null
   origin: Origin
@@ -25,9 +27,9 @@ export async function limitedOrder<Origin>(
   { wanted, excluded, origin }: ImageOrder<Origin>,
   layers: readonly OpenedLayer[],
   { limits, conversion }: Pick<OutputOptions, 'limits' | 'conversion'>,
-  { signal, stages }: Pick<ConversionContext, 'signal' | 'stages'>,
+  { console: log, signal, stages }: ConversionContext,
 ): Promise<LimitedImageOrder<Origin>> {
-  if (wanted === null) return { paths: null, leftOut: [], budgetBytes: null, origin }
+  if (wanted === null) return { paths: null, leftOut: [], unknownExclusions: 0, budgetBytes: null, origin }
   const { budgetBytes } = limits
   const limit = (zones: () => HotZones) => limitOrder({ wanted, excluded }, layers, limits, zones)
   const limited =
@@ -36,8 +38,10 @@ export async function limitedOrder<Origin>(
       : await stages.run('measure', `what comes first within ${formatBytes(budgetBytes)}`, () =>
           withZones(layers, conversion, signal, (zones) => limit(() => zones)),
         )
+  tellUnmatched(limited, log)
+  const { leftOut, unmatched } = limited
   const paths = pathsByLayer(limited.wanted, layers.length)
-  return { paths, leftOut: limited.leftOut, budgetBytes, origin }
+  return { paths, leftOut, unknownExclusions: unmatched.length, budgetBytes, origin }
 }
 
 function noZones(): never {

@@ -1,53 +1,81 @@
-/** `optimizer plan`: what a conversion of an image by these records would put first. Nothing is run and nothing written. */
+/** `optimizer plan`: what a conversion of images by these records would put first. Nothing is run and nothing written. */
 import { blobFormat, type ConversionOptions } from './convert/options.ts'
 import { CompressionPool } from './estargz/compression-pool.ts'
 import type { ImageLocation } from './image/location.ts'
-import { formatPlatform, type Platform } from './image/platform.ts'
+import { formatPlatform } from './image/platform.ts'
+import type { RegistryReference } from './image/reference.ts'
 import { meantFor } from './image-order.ts'
 import { formatOf } from './inspect.ts'
 import { type GivenSources, givenOrder, recordsFor, requireRecordsOf } from './order/given-order.ts'
 import { type AccessedLayer, addAccesses } from './plan/accesses.ts'
-import type { ImageAnalysis, LayerAnalysis } from './plan/analysis.ts'
+import type { AnalysisWarning, ImageAnalysis, LayerAnalysis } from './plan/analysis.ts'
 import { filesOfTar } from './plan/files-of-tar.ts'
 import { HotZones } from './plan/hot-zones.ts'
-import { type HotZoneLimits, limitOrder } from './plan/limits.ts'
+import { type HotZoneLimits, limitOrder, tellUnmatched } from './plan/limits.ts'
 import { textOf } from './plan/paths.ts'
 import { sumsOf, totalOf } from './plan/sums.ts'
 import { warningsOf } from './plan/warnings.ts'
 import { pathsByLayer } from './record/wanted-files.ts'
+import { requireRegistryRecords } from './registry-records.ts'
 import { Stages } from './stages.ts'
-import type { ResolvedImage } from './store/resolve.ts'
+import type { PlatformSelection, ResolvedImage } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import type { PathKey } from './tar/entry.ts'
 import type { OpenedLayer } from './tar/layer.ts'
-import { type ImageOpening, type OpeningContext, withWholeImage } from './whole-image.ts'
+import { type ImageOpening, type OpeningContext, type WholeImage, withWholeImages } from './whole-image.ts'
 
 export interface PlanRequest extends ImageOpening {
   source: ImageLocation
-  platform: Platform
+  platforms: PlatformSelection
   given: GivenSources
+  /** Where a record of each image is looked for besides; null: nowhere. */
+  recordsFrom: RegistryReference | null
   limits: HotZoneLimits
   /** As the conversion would have them. */
   conversion: ConversionOptions
 }
 
-const NO_ORDER = { wanted: [], excluded: [] }
+const NO_ORDER = { wanted: [], excluded: [], unknown: 0 }
 
-/** @throws {CodedError} RECORD_OF_ANOTHER_IMAGE, and whatever is wrong with the image */
-export async function planImage(request: PlanRequest, context: OpeningContext): Promise<ImageAnalysis> {
-  const { source, platform, given, conversion } = request
-  return await withWholeImage(request, source, platform, context, async (image, open) => {
-    requireRecordsOf([meantFor(image)], given)
-    return await open.opened(async (layers) => {
-      const pool = new CompressionPool(conversion)
-      try {
-        return await new Stages(context.console).run('measure', `${layers.length} layers`, () =>
-          planIn(open.content, image, { ...request, layers, pool }, context),
-        )
-      } finally {
-        await pool.close()
-      }
-    })
+/**
+ * Of each platform, in the order of the index.
+ * @throws {CodedError} RECORD_OF_ANOTHER_IMAGE, and whatever is wrong with the image
+ */
+export async function planImages(request: PlanRequest, context: OpeningContext): Promise<ImageAnalysis[]> {
+  const { source, platforms, recordsFrom, containerd } = request
+  return await withWholeImages(request, source, platforms, context, async (wholes) => {
+    const images = wholes.map(({ image }) => image)
+    const place = { ...containerd, signal: context.signal }
+    const given =
+      recordsFrom === null
+        ? request.given
+        : await requireRegistryRecords(request.given, place, recordsFrom, images, context.console)
+    requireRecordsOf(images.map(meantFor), given)
+    const planned: ImageAnalysis[] = []
+    for (const whole of wholes) {
+      const of = wholes.length === 1 ? '' : ` of ${formatPlatform(whole.image.platform)}`
+      planned.push(await planWhole(whole, { ...request, given }, of, context))
+    }
+    return planned
+  })
+}
+
+async function planWhole(
+  { image, open }: WholeImage,
+  request: PlanRequest,
+  of: string,
+  context: OpeningContext,
+): Promise<ImageAnalysis> {
+  return await open.opened(async (layers) => {
+    const pool = new CompressionPool(request.conversion)
+    try {
+      const what = `${layers.length} layers${of}`
+      return await new Stages(context.console).run('measure', what, () =>
+        planIn(open.content, image, { ...request, layers, pool }, context),
+      )
+    } finally {
+      await pool.close()
+    }
   })
 }
 
@@ -67,7 +95,9 @@ async function planIn(
   const meant = meantFor(image)
   const order = givenOrder(meant, layers, given, log)
   const zones = new HotZones({ layers, format, pool, signal })
-  const { wanted, leftOut } = await limitOrder(order ?? NO_ORDER, layers, limits, () => zones)
+  const limited = await limitOrder(order ?? NO_ORDER, layers, limits, () => zones)
+  if (order !== null) tellUnmatched(limited, log)
+  const { wanted, leftOut, unmatched } = limited
   const paths = pathsByLayer(wanted, layers.length)
   const analysed: LayerAnalysis[] = []
   for (const [index, layer] of layers.entries())
@@ -88,8 +118,15 @@ async function planIn(
     layers: analysed,
     sums: totalOf(analysed.map(({ sums }) => sums)),
     leftOut: [...leftOut, ...accesses.leftOut],
+    unknownLines: (order ?? NO_ORDER).unknown,
+    unknownExclusions: order === null ? 0 : unmatched.length,
   }
-  return { ...analysis, warnings: warningsOf(analysis) }
+  return { ...analysis, warnings: [...(order === null ? [notOrdered(image)] : []), ...warningsOf(analysis)] }
+}
+
+function notOrdered({ platform }: ResolvedImage): AnalysisWarning {
+  const message = `no record and no list is meant for ${formatPlatform(platform)}: a conversion keeps the order of its layers`
+  return { code: 'NOT_ORDERED', message, layerIndex: null, path: null }
 }
 
 async function planLayer(

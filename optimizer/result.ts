@@ -52,8 +52,10 @@ export interface OrderResult {
   recordsIn: string[]
   /** Paths wanted that are in no layer they were wanted in. */
   missingPaths: number
-  /** Lines of the prefetch list that name nothing of the image. */
+  /** Lines of the prefetch list that name nothing of the image, or leave nothing out. */
   unknownLines: number
+  /** Globs of --exclude that match no file of the image. */
+  unknownExclusions: number
   /** Most compressed bytes that were to come first in all layers (`--prefetch-budget`); null for any number. */
   budgetBytes: number | null
   /** What was wanted and does not come first, and why (`--prefetch-budget`, `--exclude`, the list). */
@@ -146,6 +148,7 @@ function platformResult(platform: ConvertedPlatform<OrderOrigin>): PlatformResul
       recordsIn: kind === 'given' ? records.map(({ file }) => file) : [],
       missingPaths: missingPaths(converted.layers, order.paths),
       unknownLines,
+      unknownExclusions: order.unknownExclusions,
       budgetBytes: order.budgetBytes,
       leftOut: order.leftOut,
     },

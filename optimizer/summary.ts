@@ -60,10 +60,11 @@ function planLines({ hotZoneBytes, sizeBytes, hotFiles, warnings, ...largest }: 
   ]
 }
 
-function orderLines({ missingPaths, unknownLines, leftOut }: OrderResult): string[] {
+function orderLines({ missingPaths, unknownLines, unknownExclusions, leftOut }: OrderResult): string[] {
   const lines = leftOutLines(leftOut)
   if (missingPaths > 0) lines.push(`${missingPaths} paths that were to come first are in no layer`)
   if (unknownLines > 0) lines.push(`${unknownLines} lines of the prefetch list name nothing of the image`)
+  if (unknownExclusions > 0) lines.push(`${unknownExclusions} globs of --exclude match no file of the image`)
   return lines
 }
 

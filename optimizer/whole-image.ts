@@ -1,4 +1,4 @@
-/** An image of one platform with all its blobs, and what is in its layers, for commands that look into them. */
+/** Images with all their blobs, and what is in their layers, for commands that look into them. */
 import type { Console } from './console.ts'
 import type { ImageLocation } from './image/location.ts'
 import { requireReadableLayer } from './image/manifest.ts'
@@ -8,7 +8,7 @@ import { type ContainerdPlace, withSource } from './open-stores.ts'
 import { requireSpoolSpace } from './spool-need.ts'
 import { Stages } from './stages.ts'
 import { requireBlobs } from './store/missing.ts'
-import { type ResolvedImage, resolveImages } from './store/resolve.ts'
+import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
 import type { ContentStore } from './store/store.ts'
 import type { IndexedLayer, OpenedLayer } from './tar/layer.ts'
 import type { SpoolSpace } from './tar/spool-space.ts'
@@ -32,31 +32,55 @@ export interface Opening {
   opened<T>(use: (layers: OpenedLayer[]) => Promise<T>): Promise<T>
 }
 
-/** @throws {CodedError} the image is not there, or not whole */
+export interface WholeImage {
+  image: ResolvedImage
+  open: Opening
+}
+
+/** Of one platform. @throws as {@link withWholeImages} */
 export async function withWholeImage<T>(
-  { containerd, space }: ImageOpening,
+  request: ImageOpening,
   location: ImageLocation,
   platform: Platform,
-  { console: log, signal }: OpeningContext,
+  context: OpeningContext,
   use: (image: ResolvedImage, open: Opening) => Promise<T>,
+): Promise<T> {
+  return await withWholeImages(request, location, [platform], context, ([first]) => {
+    const { image, open } = first as WholeImage
+    return use(image, open)
+  })
+}
+
+/**
+ * @param use is handed at least one, in the order of the index
+ * @throws {CodedError} the image is not there, or not whole
+ */
+export async function withWholeImages<T>(
+  { containerd, space }: ImageOpening,
+  location: ImageLocation,
+  platforms: PlatformSelection,
+  { console: log, signal }: OpeningContext,
+  use: (images: WholeImage[]) => Promise<T>,
 ): Promise<T> {
   const stages = new Stages(log)
   return await withSource(location, { ...containerd, signal, log }, async (stores) => {
     const { content, images, name, label } = stores
-    const image = await stages.run('resolve', label, async () => {
-      const resolved = await resolveImages(images, content, name, [platform])
-      await requireBlobs(stores, resolved)
-      return resolved.images[0] as ResolvedImage
+    const resolved = await stages.run('resolve', label, async () => {
+      const found = await resolveImages(images, content, name, platforms)
+      await requireBlobs(stores, found)
+      return found.images
     })
-    for (const [index, layer] of image.manifest.layers.entries()) requireReadableLayer(layer, index)
-    const opening = { content, image, signal, stages }
-    return await use(image, {
-      content,
-      indexed: () => indexLayers(opening),
-      opened: async (body) => {
-        await requireSpoolSpace(content, [image], space)
-        return await withOpenLayers({ ...opening, space }, body)
-      },
-    })
+    for (const { manifest } of resolved)
+      for (const [index, layer] of manifest.layers.entries()) requireReadableLayer(layer, index)
+    return await use(
+      resolved.map((image) => {
+        const opening = { content, image, signal, stages }
+        const opened: Opening['opened'] = async (body) => {
+          await requireSpoolSpace(content, [image], space)
+          return await withOpenLayers({ ...opening, space }, body)
+        }
+        return { image, open: { content, indexed: () => indexLayers(opening), opened } }
+      }),
+    )
   })
 }

@@ -18,7 +18,7 @@ import { TITLES } from './titles.ts'
 import { oneOf, outputFile } from './values.ts'
 
 const ACTIONS = ['check', 'init'] as const
-const COMMANDS_CHECKED = ['optimize', 'record'] as const
+const COMMANDS_CHECKED = ['optimize', 'record', 'replay'] as const
 
 export const configCommand: Command = {
   ...TITLES.config,

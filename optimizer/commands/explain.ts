@@ -69,7 +69,7 @@ async function imageText({ analysis }: ExplainedImage, asJson: boolean): Promise
     import('../plan/text.ts'),
   ])
   return asJson
-    ? `${JSON.stringify(analysisDocument(analysis), null, 2)}\n`
+    ? `${JSON.stringify(analysisDocument([analysis]), null, 2)}\n`
     : formatAnalysis(analysis, formatTable)
 }
 

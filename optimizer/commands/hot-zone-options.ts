@@ -4,7 +4,7 @@ import { cleanPattern } from '../order/prefetch-list.ts'
 import type { HotZoneLimits } from '../plan/limits.ts'
 import type { Arguments } from './command.ts'
 import { repeated, single } from './common-options.ts'
-import { contradiction, durationSeconds, invalidOption } from './values.ts'
+import { bitRate, contradiction, durationSeconds, invalidOption } from './values.ts'
 
 const group = 'Order:'
 
@@ -55,18 +55,17 @@ function exclusion(text: string): string {
   throw invalidOption('exclude', text, 'write a glob such as usr/share/** or **/*.pyc')
 }
 
-const RATE_UNITS: Record<string, number> = { Kbit: 1e3, Mbit: 1e6, Gbit: 1e9 }
 const SIZE_UNITS: Record<string, number> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 
 /** `40MiB`, or what a link brings in a time: `5s@100Mbit`. */
 function budgetBytes(text: string): number {
   const size = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB|)$/.exec(text.trim())
-  const timed = /^(.+)@(\d+(?:\.\d+)?)(Kbit|Mbit|Gbit)$/.exec(text.trim())
+  const timed = /^([^@]+)@([^@]+)$/.exec(text.trim())
   let bytes = Number.NaN
   if (size !== null) bytes = Number(size[1]) * (SIZE_UNITS[size[2] as string] as number)
   else if (timed !== null) {
     const seconds = durationSeconds('prefetch-budget', timed[1] as string)
-    bytes = (seconds * Number(timed[2]) * (RATE_UNITS[timed[3] as string] as number)) / 8
+    bytes = (seconds * (bitRate(timed[2] as string) ?? Number.NaN)) / 8
   }
   if (bytes >= 1 && bytes <= Number.MAX_SAFE_INTEGER) return Math.floor(bytes)
   throw invalidOption(

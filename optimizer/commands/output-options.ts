@@ -15,8 +15,9 @@ import { invalidOption, oneOf } from './values.ts'
 
 const GROUP = 'Image:'
 
-export function addOutputImageOptions(yargs: Argv): Argv {
-  return addSpaceOptions(yargs)
+/** Of commands that take several platforms of an image. */
+export function addPlatformOptions(yargs: Argv): Argv {
+  return yargs
     .option('platform', {
       group: GROUP,
       type: 'string',
@@ -30,6 +31,10 @@ export function addOutputImageOptions(yargs: Argv): Argv {
       default: false,
       describe: 'every platform of the image',
     })
+}
+
+export function addOutputImageOptions(yargs: Argv): Argv {
+  return addPlatformOptions(addSpaceOptions(yargs))
     .option('attestations', {
       group: GROUP,
       choices: ['drop', 'keep'],

@@ -7,15 +7,15 @@ import type { Arguments, Command } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
-  addPlatformOption,
   containerdOptions,
   LOCATION_FORMS,
-  platformOption,
   positional,
 } from './common-options.ts'
 import { addConversionOptions, conversionOptions } from './conversion-options.ts'
 import { addOrderOptions, givenSources } from './given-options.ts'
 import { hotZoneLimits } from './hot-zone-options.ts'
+import { addPlatformOptions, platformSelection } from './output-options.ts'
+import { addFindOption, recordsFrom } from './record-sharing-options.ts'
 import { addSpaceOptions, spaceOptions } from './space-options.ts'
 import { TITLES } from './titles.ts'
 
@@ -31,25 +31,32 @@ export const planCommand: Command = {
         "optimizer plan oci:python --record-in python.jsonl --prefetch-budget 5s@100Mbit --exclude '**/*.a'",
       describe: 'the same, cut to what a link brings in five seconds, without static libraries',
     },
+    {
+      command:
+        'optimizer plan docker://registry.example/app:1 --all-platforms --record-from-registry --prefetch-list first.txt',
+      describe: 'of every platform, by the records that are beside them in the registry and a list',
+    },
   ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addSpaceOptions(addConversionOptions(addPlatformOption(addOrderOptions(addPositionals(yargs))))),
+        addSpaceOptions(
+          addConversionOptions(addPlatformOptions(addFindOption(addOrderOptions(addPositionals(yargs))))),
+        ),
       ),
     ),
 
   async run(argv, context) {
     const request = planRequest(argv)
-    const [{ planImage }, { analysisDocument }, { formatAnalysis }] = await Promise.all([
+    const [{ planImages }, { analysisDocument }, { formatAnalysis }] = await Promise.all([
       import('../plan-image.ts'),
       import('../plan/document.ts'),
       import('../plan/text.ts'),
     ])
-    const analysis = await planImage(request, context)
+    const analyses = await planImages(request, context)
     return argv.json === true
-      ? `${JSON.stringify(analysisDocument(analysis), null, 2)}\n`
-      : formatAnalysis(analysis, formatTable)
+      ? `${JSON.stringify(analysisDocument(analyses), null, 2)}\n`
+      : analyses.map((analysis) => formatAnalysis(analysis, formatTable)).join('\n')
   },
 }
 
@@ -60,10 +67,12 @@ function addPositionals(yargs: Argv): Argv {
 /** Everything that can be wrong with the command line is found here, before anything is read. */
 export function planRequest(argv: Arguments): PlanRequest {
   const given = givenSources(argv)
-  if (given.records.length === 0 && given.list === null)
+  const source = parseLocation('source', positional(argv, 'source'))
+  const shared = recordsFrom(argv, source)
+  if (given.records.length === 0 && given.list === null && shared === null)
     throw new UsageError(
       'ARGUMENT_INVALID',
-      'a plan is by a record or a list: name one with --record-in or --prefetch-list (optimizer record makes a record)',
+      'a plan is by a record or a list: name one with --record-in, --record-from-registry or --prefetch-list (optimizer record makes a record)',
     )
   const conversion = conversionOptions(argv)
   const { format } = conversion
@@ -74,10 +83,11 @@ export function planRequest(argv: Arguments): PlanRequest {
     )
   const { space, ...memory } = spaceOptions(argv, format.kind === 'uncompressed' ? 0 : format.chunkBytes)
   return {
-    source: parseLocation('source', positional(argv, 'source')),
+    source,
     containerd: containerdOptions(argv),
-    platform: platformOption(argv),
+    platforms: platformSelection(argv),
     given,
+    recordsFrom: shared,
     limits: hotZoneLimits(argv),
     conversion: { ...conversion, ...memory },
     space,

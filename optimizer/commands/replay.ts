@@ -10,6 +10,7 @@ import {
   single,
   tocReferenceOption,
 } from './common-options.ts'
+import { addConfigOption } from './config-option.ts'
 import { recordRequest } from './record.ts'
 import { TITLES } from './titles.ts'
 import { invalidOption } from './values.ts'
@@ -27,11 +28,15 @@ export const replayCommand: Command = {
       command: 'optimizer replay registry.example/nginx:1-esgz --min-hit 95% --json',
       describe: 'in CI: exit code 6 where less of what was read had come first',
     },
+    {
+      command: 'optimizer replay --config nginx.yaml --min-hit 95%',
+      describe: 'the target and the workloads of the file that it was optimized with',
+    },
   ],
   builder: (yargs) =>
     addOutputOptions(
       addContainerdOptions(
-        addWorkloadOptions(addPlatformOption(addTocReferenceOption(addOwnOptions(yargs)))),
+        addWorkloadOptions(addPlatformOption(addConfigOption(addTocReferenceOption(addOwnOptions(yargs))))),
       ),
     ),
 

@@ -7,7 +7,7 @@ import { addAnalysisOptions, analysisOptions } from './analysis-options.ts'
 import type { Arguments, Command } from './command.ts'
 import { LOCATION_FORMS, positional, repeated, single } from './common-options.ts'
 import { TITLES } from './titles.ts'
-import { integerBetween, invalidOption } from './values.ts'
+import { bitRate, integerBetween, invalidOption } from './values.ts'
 
 const REPLICAS_MAX = 1_000_000
 
@@ -84,18 +84,6 @@ function parseLink(text: string): Link {
   if (others.length === 0 && bits !== undefined && seconds <= ROUND_TRIP_SECONDS_MAX)
     return link(bits, seconds)
   throw invalidOption('link', text, 'write bandwidth and round trip, for example 100Mbit,20ms')
-}
-
-const BIT_UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9 }
-const BITS_MIN = 1000
-const BITS_MAX = 1e15
-
-/** `100Mbit`, `1Gbit` → bits a second. */
-function bitRate(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s?([kmg])bit(?:\/s)?$/i.exec(text.trim())
-  const bits =
-    match === null ? Number.NaN : Number(match[1]) * (BIT_UNITS[(match[2] as string).toLowerCase()] as number)
-  return bits >= BITS_MIN && bits <= BITS_MAX ? bits : undefined
 }
 
 function fleetOption(argv: Arguments): Fleet | null {

@@ -42,6 +42,18 @@ export function sizeBytes(option: string, text: string, min: number, max: number
   throw invalidOption(option, text, `write a size from ${min} to ${max} bytes, for example 4MiB`)
 }
 
+const BIT_UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9 }
+const BITS_MIN = 1000
+const BITS_MAX = 1e15
+
+/** `100Mbit`, `1Gbit`, `2.5 Gbit/s` → bits a second, or undefined: of whoever asks it is a part of a value. */
+export function bitRate(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s?([kmg])bit(?:\/s)?$/i.exec(text.trim())
+  const bits =
+    match === null ? Number.NaN : Number(match[1]) * (BIT_UNITS[(match[2] as string).toLowerCase()] as number)
+  return bits >= BITS_MIN && bits <= BITS_MAX ? bits : undefined
+}
+
 const BINARY_UNITS = ['', 'k', 'm', 'g', 't']
 
 /** As docker takes sizes of memory: `64m`, `1.5g`, `512MiB`, `65536`; units are powers of 1024. */

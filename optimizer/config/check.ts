@@ -4,6 +4,7 @@ import { commandLine } from '../command-line.ts'
 import type { Arguments, Command, NamedArguments } from '../commands/command.ts'
 import { optimizeCommand, optimizeRequest } from '../commands/optimize.ts'
 import { recordCommand, recordRequest } from '../commands/record.ts'
+import { replayCommand, replayRequest } from '../commands/replay.ts'
 import { DRY_RUN } from '../commands/workload-options.ts'
 import type { Place } from './document.ts'
 import {
@@ -18,7 +19,7 @@ import { fileScheme, optionsText, runWithOptions } from './run-with-file.ts'
 
 export interface FileCheck {
   file: string
-  command: 'optimize' | 'record'
+  command: 'optimize' | 'record' | 'replay'
   /** Names of the options that the command takes from the file, and can read. */
   options: string[]
   workloads: string[]
@@ -60,8 +61,14 @@ export async function checkFile(path: string, asked: FileCheck['command'] | unde
   return { file: path, command, options: [...options], workloads, mistakes }
 }
 
+const CHECKED: Record<FileCheck['command'], { command: Command; requestOf(argv: Arguments): unknown }> = {
+  optimize: { command: optimizeCommand, requestOf: optimizeRequest },
+  record: { command: recordCommand, requestOf: recordRequest },
+  replay: { command: replayCommand, requestOf: replayRequest },
+}
+
 function commandCalled(name: FileCheck['command']): Command {
-  return name === 'optimize' ? optimizeCommand : recordCommand
+  return CHECKED[name].command
 }
 
 function saysTarget({ file, mistakes }: OptionsReading): boolean {
@@ -155,8 +162,7 @@ class ParsedFile {
     // A file may leave the images to the command line, and is not about who runs it, nor where.
     const complete = { source, target: 'image', ...argv, ...(runs ? { [DRY_RUN]: true } : {}) }
     try {
-      if (this.#name === 'optimize') optimizeRequest(complete)
-      else recordRequest(complete)
+      CHECKED[this.#name].requestOf(complete)
       return null
     } catch (error) {
       const placed = atItsPlace(error, this.#file, argv)

@@ -31,6 +31,10 @@ export interface FileScheme {
   others: readonly CommandFact[]
   /** Names of options that a workload of several may have for itself. */
   ofWorkload: readonly string[]
+  /** Keys that mean another one to this command, before which they go. */
+  renamed: Readonly<Record<string, string>>
+  /** Options of the command's own that only its command line may give. */
+  notFromFile: readonly string[]
 }
 
 /** A mistake that is seen in the file alone, by what keys there are and what their values look like. */
@@ -66,7 +70,7 @@ export function tryOptions(text: string, path: string, scheme: FileScheme): Opti
   const unreadable: ConfigError[] = []
   const root = parseOptionsFile(text, path, unreadable)
   const reader = new OptionsReader(path, scheme)
-  const entries = root === null ? [] : reader.entries(root, 'the file')
+  const entries = root === null ? [] : renamedEntries(reader.entries(root, 'the file'), scheme.renamed)
   const list = entries.find(({ key }) => key === WORKLOADS)
   const options = reader.options(entries.filter((entry) => entry !== list))
   const workloads = list === undefined ? [] : reader.workloads(list.value)
@@ -81,6 +85,13 @@ export function tryOptions(text: string, path: string, scheme: FileScheme): Opti
 
 export function comparePlaces(one: Place, other: Place): number {
   return one.line - other.line || one.column - other.column
+}
+
+function renamedEntries(entries: readonly Entry[], renamed: FileScheme['renamed']): Entry[] {
+  const replaced = entries.flatMap(({ key }) => renamed[key] ?? [])
+  return entries
+    .filter(({ key }) => !replaced.includes(key))
+    .map((entry) => ({ ...entry, key: renamed[entry.key] ?? entry.key }))
 }
 
 /** The keys that a file for this command may have. */
@@ -210,8 +221,9 @@ class OptionsReader {
 
   /** @returns nothing for what is another command's */
   #value(entry: Entry): string | boolean | PlacedText[] | undefined {
-    const { command, others } = this.#scheme
+    const { command, others, notFromFile } = this.#scheme
     const { key } = entry
+    if (notFromFile.includes(key)) return undefined
     if (command.positionals.some(({ name }) => name === key)) return this.#text(entry)
     const option = fileOptions(command).find(({ name }) => name === key)
     if (option !== undefined) return this.#optionValue(option, entry)

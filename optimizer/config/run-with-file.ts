@@ -5,6 +5,7 @@ import type { Arguments, Command, NamedArguments } from '../commands/command.ts'
 import { commandFact } from '../commands/command-facts.ts'
 import { optimizeCommand } from '../commands/optimize.ts'
 import { recordCommand } from '../commands/record.ts'
+import { replayCommand } from '../commands/replay.ts'
 import { workloadOptionNames } from '../commands/workloads.ts'
 import { type FileScheme, type OptionsFile, readOptions } from './options-file.ts'
 import { atItsPlace } from './placed-error.ts'
@@ -16,15 +17,20 @@ export type ParseWith = (
 ) => { parseAsync(): PromiseLike<unknown> }
 
 /** Commands that take a file. */
-export const FILE_COMMANDS: readonly Command[] = [optimizeCommand, recordCommand]
+export const FILE_COMMANDS: readonly Command[] = [optimizeCommand, recordCommand, replayCommand]
 
 export function fileScheme(command: Command): FileScheme {
   return {
     command: commandFact(command),
     others: FILE_COMMANDS.filter((other) => other !== command).map(commandFact),
     ofWorkload: workloadOptionNames(),
+    ...(command === replayCommand ? OF_REPLAY : OF_OTHERS),
   }
 }
+
+const OF_OTHERS = { renamed: {}, notFromFile: [] }
+/** It runs what an optimization has made, and leaves alone the record that this was made by. */
+const OF_REPLAY = { renamed: { target: 'source' }, notFromFile: ['record-out'] }
 
 /** @throws {UsageError} @throws {PreconditionError} FILE_UNREADABLE */
 export function readOptionsFile(path: string, command: Command): OptionsFile {

@@ -16,6 +16,7 @@ function rows(): Row[] {
   for (const command of FILE_COMMANDS) {
     const scheme = fileScheme(command)
     for (const option of fileOptions(scheme.command)) {
+      if (scheme.notFromFile.includes(option.name)) continue
       const known = found.get(option.name)
       if (known === undefined)
         found.set(option.name, {
@@ -63,12 +64,12 @@ export function configSchema(): object {
     )
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'Options of optimizer optimize and optimizer record (--config)',
+    title: 'Options of optimizer optimize, record and replay (--config)',
     type: 'object',
     additionalProperties: false,
     properties: {
       source: { description: 'the image', type: 'string' },
-      target: { description: 'optimize: where the new image goes', type: 'string' },
+      target: { description: 'optimize: where the new image goes; replay: the image', type: 'string' },
       ...properties(all),
       workloads: {
         description: 'several workloads of the image, one after the other',

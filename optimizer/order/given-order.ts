@@ -9,6 +9,7 @@ import { type WantedFile, WantedFiles } from '../record/wanted-files.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { type ListedFiles, listedFiles, type PrefetchList } from './prefetch-list.ts'
 import type { GivenRecord } from './record-file.ts'
+import { unmatchedGlobs, warnOfUnmatched } from './unmatched-globs.ts'
 
 /** How many unknown lines are named. */
 const UNKNOWN_NAMED_MAX = 10
@@ -27,7 +28,7 @@ export interface GivenOrder {
   wanted: WantedFile[]
   /** What the list names and leaves out. */
   excluded: WantedFile[]
-  /** Lines of the list that name nothing of the image. */
+  /** Lines of the list that name nothing of the image, or leave nothing out. */
   unknown: number
 }
 
@@ -112,15 +113,34 @@ export function givenOrder(
   }
   const listed = sources.list === null ? null : listedIn(sources.list, layers, log)
   for (const { layerIndex, path } of listed?.wanted ?? []) wanted.add(layerIndex, path)
-  return { wanted: wanted.all, excluded: listed?.excluded ?? [], unknown: listed?.unknown.length ?? 0 }
+  return { wanted: wanted.all, excluded: listed?.excluded ?? [], unknown: listed?.unknownLines ?? 0 }
 }
 
-function listedIn(list: PrefetchList, layers: readonly { entries: TarEntry[] }[], log: Log): ListedFiles {
+function listedIn(
+  list: PrefetchList,
+  layers: readonly { entries: TarEntry[] }[],
+  log: Log,
+): Omit<ListedFiles, 'unknown'> & { unknownLines: number } {
   const index = new LayerIndex(layers.map(({ entries }) => entries))
   const listed = listedFiles(list, index, layers.length)
   for (const { line, text } of listed.unknown.slice(0, UNKNOWN_NAMED_MAX))
     log.warn(`line ${line} of the prefetch list names nothing of the image: ${text}`)
   const rest = listed.unknown.length - UNKNOWN_NAMED_MAX
   if (rest > 0) log.warn(`and so do ${rest} more lines`)
-  return listed
+  const { wanted, excluded } = listed
+  const idle = unmatchedGlobs(
+    list.excluded.map(({ text }) => text),
+    excluded.map(({ path }) => path),
+    () => entriesIn(index),
+  )
+  warnOfUnmatched(idle, log, (glob) => `line ${lineOf(list, glob)} of the prefetch list`)
+  return { wanted, excluded, unknownLines: listed.unknown.length + idle.length }
+}
+
+function* entriesIn(index: LayerIndex): Generator<TarEntry> {
+  for (const { entry } of index.located()) yield entry
+}
+
+function lineOf({ excluded }: PrefetchList, glob: string): number {
+  return excluded.find(({ text }) => text === glob)?.line ?? 0
 }

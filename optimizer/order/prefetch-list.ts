@@ -8,8 +8,8 @@ import { cleanPath } from '../tar/path-key.ts'
 export interface PrefetchList {
   /** In file order. */
   wanted: ListLine[]
-  /** Globs of what is left out, wherever it was wanted. */
-  excluded: string[]
+  /** Globs of what the other lines name and that is left out all the same; without `!`. */
+  excluded: ListLine[]
 }
 
 export interface ListLine {
@@ -36,7 +36,7 @@ export function parsePrefetchList(text: string): PrefetchList {
     const isExclusion = line.startsWith('!')
     const pattern = cleanPattern(isExclusion ? line.slice(1).trim() : line)
     // What is left without a pattern names nothing, and is told as such.
-    if (isExclusion && pattern !== '') list.excluded.push(pattern)
+    if (isExclusion && pattern !== '') list.excluded.push({ line: index + 1, text: pattern })
     else list.wanted.push({ line: index + 1, text: pattern === '' ? line : pattern })
   }
   return list
@@ -50,7 +50,7 @@ export function listedFiles(list: PrefetchList, index: LayerIndex, layerCount: n
   const wanted = new WantedFiles(layerCount)
   const excluded: WantedFile[] = []
   const unknown: ListLine[] = []
-  const isExcluded = pathMatcher(list.excluded)
+  const isExcluded = pathMatcher(list.excluded.map(({ text }) => text))
   let files: Located[] | undefined
   for (const item of list.wanted) {
     const plain = index.trace(pathOf(item.text))

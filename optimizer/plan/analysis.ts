@@ -28,6 +28,10 @@ export interface ImageAnalysis {
   sums: ZoneSums
   /** What was wanted and does not come first; empty for a finished image. */
   leftOut: LeftOut[]
+  /** Lines of the prefetch list that name nothing of the image, or leave nothing out; 0 for a finished image. */
+  unknownLines: number
+  /** Globs of --exclude that match no file of the image; 0 for a finished image. */
+  unknownExclusions: number
   warnings: AnalysisWarning[]
 }
 
@@ -182,6 +186,8 @@ export type WarningCode =
   | 'OPENED_NOT_READ'
   /** --prefetch-budget has cut the hot zone. */
   | 'BUDGET_CUT'
+  /** Of one platform of several: nothing says what comes first. */
+  | 'NOT_ORDERED'
 
 /** A folder with all that is below it. Bytes are uncompressed content. */
 export interface DirectoryAnalysis {

@@ -6,14 +6,29 @@ export const ANALYSIS_SCHEMA_VERSION = 1
 const LARGEST_MAX = 20
 
 /** As the analysis, but of the files those alone that come first or that a record names, and no copy of a record's header. */
-export interface AnalysisDocument extends Omit<ImageAnalysis, 'records'> {
+export interface AnalysisDocument extends PlatformDocument {
   schemaVersion: typeof ANALYSIS_SCHEMA_VERSION
+  /** Of each platform in the order of the index, where there are several; all else is of the first. */
+  platforms?: PlatformDocument[]
+}
+
+export interface PlatformDocument extends Omit<ImageAnalysis, 'records'> {
   records: (Omit<AnalysedRecord, 'header'> & { complete: boolean | null })[]
   largestFiles: LargeFile[]
   largestDirectories: LargeDirectory[]
 }
 
-export function analysisDocument(analysis: ImageAnalysis): AnalysisDocument {
+/** @param analyses of one image, of at least one platform */
+export function analysisDocument(analyses: readonly ImageAnalysis[]): AnalysisDocument {
+  const platforms = analyses.map(platformDocument)
+  return {
+    schemaVersion: ANALYSIS_SCHEMA_VERSION,
+    ...(platforms[0] as PlatformDocument),
+    ...(platforms.length === 1 ? {} : { platforms }),
+  }
+}
+
+function platformDocument(analysis: ImageAnalysis): PlatformDocument {
   const layers = analysis.layers.map(
     (layer): LayerAnalysis => ({
       ...layer,
@@ -21,7 +36,6 @@ export function analysisDocument(analysis: ImageAnalysis): AnalysisDocument {
     }),
   )
   return {
-    schemaVersion: ANALYSIS_SCHEMA_VERSION,
     ...analysis,
     records: analysis.records.map(({ file, files, header }) => ({
       file,

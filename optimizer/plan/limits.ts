@@ -1,6 +1,8 @@
 /** What of all that is wanted does come first: without what is excluded, and no more than a client is to fetch ahead. */
+import type { Log } from '../../shared/log.ts'
 import { orderEntries } from '../estargz/prioritize.ts'
 import { pathMatcher } from '../order/prefetch-list.ts'
+import { type UnmatchedGlob, unmatchedGlobs, warnOfUnmatched } from '../order/unmatched-globs.ts'
 import { LinkedFiles } from '../record/linked-files.ts'
 import { pathsByLayer, type WantedFile } from '../record/wanted-files.ts'
 import type { PathKey, TarEntry } from '../tar/entry.ts'
@@ -25,6 +27,8 @@ export interface LimitedOrder {
   wanted: WantedFile[]
   /** In the order in which it was wanted. */
   leftOut: LeftOut[]
+  /** Globs of --exclude that match no file of the image. */
+  unmatched: UnmatchedGlob[]
 }
 
 /**
@@ -41,15 +45,30 @@ export async function limitOrder(
   const isExcluded = pathMatcher(patterns)
   const kept = wanted.filter(({ path }) => !isExcluded(path))
   const without = wanted.filter(({ path }) => isExcluded(path))
+  const unmatched = unmatchedGlobs(
+    patterns,
+    wanted.map(({ path }) => path),
+    () => entriesOf(layers),
+  )
   const within = budgetBytes === null ? kept.length : await withinBudget(kept, layers, budgetBytes, zones())
   const first = kept.slice(0, within)
   const cut = kept.slice(within)
-  if (without.length + excluded.length + cut.length === 0) return { wanted: first, leftOut: [] }
+  if (without.length + excluded.length + cut.length === 0) return { wanted: first, leftOut: [], unmatched }
   const leftOut = new LeftOutFiles(layers, first)
   return {
     wanted: first,
     leftOut: [...leftOut.of([...without, ...excluded], 'excluded'), ...leftOut.of(cut, 'budget')],
+    unmatched,
   }
+}
+
+function* entriesOf(layers: readonly OpenedLayer[]): Generator<TarEntry> {
+  for (const { entries } of layers) yield* entries
+}
+
+/** For people, once it is known. */
+export function tellUnmatched({ unmatched }: LimitedOrder, log: Log): void {
+  warnOfUnmatched(unmatched, log, () => '--exclude')
 }
 
 /**

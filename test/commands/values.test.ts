@@ -30,6 +30,15 @@ describe('option values', () => {
     }
   })
 
+  it('bit rates have decimal units, in whatever letters', () => {
+    assert.deepEqual(
+      ['100Mbit', '2.5 gbit/s', '64Kbit', ' 1Gbit '].map(values.bitRate),
+      [100e6, 2.5e9, 64e3, 1e9],
+    )
+    for (const text of ['', '100', '100MB', '0Mbit', '-1Mbit', '9e9Gbit', 'Mbit'])
+      assert.equal(values.bitRate(text), undefined, text)
+  })
+
   it('entrypoint and args are JSON arrays of strings', () => {
     assert.deepEqual(values.stringArray('args', '["-c", "a b"]'), ['-c', 'a b'])
     assert.deepEqual(values.stringArray('args', '[]'), [])

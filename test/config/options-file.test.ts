@@ -8,6 +8,7 @@ import { runCommandLine } from '../../optimizer/command-line.ts'
 import type { Arguments, NamedArguments } from '../../optimizer/commands/command.ts'
 import { optimizeCommand, optimizeRequest } from '../../optimizer/commands/optimize.ts'
 import { recordRequest } from '../../optimizer/commands/record.ts'
+import { replayRequest } from '../../optimizer/commands/replay.ts'
 import { fileOptions, naturalForm, readOptions } from '../../optimizer/config/options-file.ts'
 import { fileScheme } from '../../optimizer/config/run-with-file.ts'
 import type { CodedError } from '../../shared/errors.ts'
@@ -82,6 +83,20 @@ net-host: true
       [target, output.conversion.format.kind, workload?.periodSeconds],
       [{ kind: 'containerd', name: 'b:1' }, 'estargz', 5],
     )
+  })
+
+  it('names for a replay what an optimization has made, and not the record that this was made by', async () => {
+    const text = 'source: a:1\ntarget: b:1\nfast: true\nperiod: 5s\nrecord-out: a.jsonl\nmin-hit: 95%\n'
+    const { recording } = replayRequest(await given(text, 'replay'))
+    assert.deepEqual(
+      [recording.source, recording.workload.periodSeconds, recording.recording.recordOut],
+      [{ kind: 'containerd', name: 'b:1' }, 5, null],
+    )
+    assert.equal((await given(text, 'replay', 'c:1')).source, 'c:1')
+    assert.equal((await given('source: b:1\n', 'replay')).source, 'b:1')
+    assert.equal((await given(text, 'replay'))['min-hit'], '95%')
+    assert.equal((await given(text, 'optimize'))['min-hit'], undefined)
+    assert.equal((await given(text, 'replay', '--record-out', 'b.jsonl'))['record-out'], 'b.jsonl')
   })
 
   it('may be JSON, with tabs as well', () => {

@@ -71,6 +71,8 @@ export function analysisOf(
     layers: analysed,
     sums: sumOf(analysed.map(({ sums }) => sums)),
     leftOut: [],
+    unknownLines: 0,
+    unknownExclusions: 0,
     warnings: [],
     ...others,
   }

@@ -118,6 +118,7 @@ describe('optimizer convert', () => {
       recordsIn: [path('record')],
       missingPaths: 0,
       unknownLines: 0,
+      unknownExclusions: 0,
       budgetBytes: null,
       leftOut: [],
     })

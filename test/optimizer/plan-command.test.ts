@@ -3,11 +3,16 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { hotZoneLimits, requireOrderToLimit } from '../../optimizer/commands/hot-zone-options.ts'
+import { formatPlatform, hostPlatform, type Platform } from '../../optimizer/image/platform.ts'
 import type { AnalysisDocument } from '../../optimizer/plan/document.ts'
 import type { PathExplanation } from '../../optimizer/plan/explain-path.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
+import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { resolveImages } from '../../optimizer/store/resolve.ts'
 import { json, run } from '../helpers/in-process.ts'
 import {
+  APP,
+  BASE,
   entry,
   hotPaths,
   manifestDigest,
@@ -18,6 +23,10 @@ import {
   usePlannedImage,
   writeRecord,
 } from '../helpers/planned-image.ts'
+import { putPlatforms } from '../helpers/platform-image.ts'
+import { file, tarOf } from '../helpers/tar-language.ts'
+
+const OTHER: Platform = { os: 'linux', architecture: 's390x' }
 
 usePlannedImage()
 
@@ -95,6 +104,55 @@ describe('optimizer plan', () => {
     assert.match(stdout, /warning: .*lossy is known to miss accesses \(2 overflows\).* \[RECORD_INCOMPLETE\]/)
   })
 
+  it('is of several platforms, each by the records and the list that are meant for it', async () => {
+    const layout = await OciLayout.openForWriting(path('source'))
+    const platforms = [hostPlatform(), OTHER].map((platform) => ({
+      platform,
+      layers: [tarOf(BASE), tarOf([...APP, file('of', formatPlatform(platform))])],
+    }))
+    await putPlatforms(layout, 'both', platforms)
+    const digests = (await resolveImages(layout.images, layout.content, 'both', 'all')).images.map(
+      ({ descriptor }) => descriptor.digest,
+    )
+    await layout.close()
+    const [first, second] = digests.map((manifestDigest, index) =>
+      writeRecord(`of-${index}`, [entry(index === 0 ? 'app/main' : 'app/cold', 1, { manifestDigest })]),
+    ) as [string, string]
+    const both = (...options: string[]) =>
+      json<AnalysisDocument>('plan', `oci:${path('source')}:both`, ...ONE, ...options)
+    const hotOf = ({ platforms: all = [] }: AnalysisDocument) =>
+      all.map(({ platform, layers }) => [platform, hotPaths({ layers } as AnalysisDocument)[1]])
+
+    const byRecords = await both(
+      '--all-platforms',
+      '--record-in',
+      first,
+      '--record-in',
+      `linux/s390x=${second}`,
+    )
+    assert.deepEqual(hotOf(byRecords), [
+      [formatPlatform(hostPlatform()), ['app/main']],
+      ['linux/s390x', ['app/cold']],
+    ])
+    assert.deepEqual(
+      [byRecords.platform, byRecords.manifestDigest, byRecords.layers],
+      [formatPlatform(hostPlatform()), digests[0], byRecords.platforms?.[0]?.layers],
+    )
+    const source = `oci:${path('source')}:both`
+    const options = ['--platform', 'linux/s390x', '--platform', formatPlatform(hostPlatform())]
+    const { stdout } = await run('plan', source, ...options, '--record-in', first, '--exclude', 'app/nothing')
+    assert.match(stdout, /\n\n.*both \(linux\/s390x\)\n/)
+    assert.match(stdout, /no record and no list is meant for linux\/s390x: .* \[NOT_ORDERED\]\n$/)
+    writeFileSync(path('of'), 'of\n')
+    assert.deepEqual(
+      hotOf(await both('--all-platforms', '--prefetch-list', path('of'))).map(([, hot]) => hot),
+      [['of'], ['of']],
+    )
+    const one = await both('--platform', 'linux/s390x', '--record-in', second)
+    assert.deepEqual([one.platform, one.platforms], ['linux/s390x', undefined])
+    await assert.rejects(both('--all-platforms', '--record-in', record), { code: 'RECORD_OF_ANOTHER_IMAGE' })
+  })
+
   it('takes a list, with what it leaves out', async () => {
     writeFileSync(path('list'), '/sbin/ash\napp/*\n!app/cold\n')
     const planned = await plan('--prefetch-list', path('list'))
@@ -147,6 +205,24 @@ describe('--prefetch-budget and --exclude', () => {
     const limits = hotZoneLimits({ exclude: ['/a/*', './b'] })
     assert.deepEqual(limits.excluded, ['a/*', 'b'])
     assert.throws(() => requireOrderToLimit(limits, false), { code: 'OPTIONS_CONTRADICT' })
+  })
+
+  it('are told where they leave nothing out, and counted', async () => {
+    writeFileSync(path('idle'), 'app/*\n!app/gone\n!app\n!app/cold\n')
+    const options = ['--prefetch-list', path('idle'), '--exclude', 'no/such/**', '--exclude', '/app/opened']
+    const { stderr } = await run('plan', `oci:${path('source')}:all`, ...options, '--exclude', 'app/')
+    for (const line of [
+      /line 2 of the prefetch list leaves nothing out: no file of the image is app\/gone$/m,
+      /line 3 of the prefetch list leaves nothing out: app is a folder, app\/\*\* is what is in it$/m,
+      /--exclude leaves nothing out: no file of the image is no\/such\/\*\*$/m,
+      /--exclude leaves nothing out: app\/ is a folder, app\/\*\* is what is in it$/m,
+    ])
+      assert.match(stderr, line)
+    assert.doesNotMatch(stderr, /app\/(?:opened|cold)$/m)
+    const planned = await plan(...options)
+    assert.deepEqual([planned.unknownLines, planned.unknownExclusions], [2, 1])
+    const { order } = (await convertSoon('idle', ...options)).platforms[0] ?? {}
+    assert.deepEqual([order?.unknownLines, order?.unknownExclusions], [2, 1])
   })
 
   it('are named in what a conversion tells at its end', async () => {

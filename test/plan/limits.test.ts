@@ -64,7 +64,7 @@ describe('What comes first', () => {
   }
 
   it('is all of it without a budget', async () => {
-    assert.deepEqual(await limited(null), { wanted: WANTED, leftOut: [] })
+    assert.deepEqual(await limited(null), { wanted: WANTED, leftOut: [], unmatched: [] })
   })
 
   it('is the longest beginning of the order within the budget, to the byte', async () => {
@@ -106,6 +106,15 @@ describe('What comes first', () => {
     ])
     const both = await limited(await bytesOf(wanted), ['**/two'])
     assert.deepEqual(both.wanted, wanted)
+  })
+
+  it('tells the globs that match no file of the image, whether it was wanted or not, and those that name a folder', async () => {
+    const { unmatched } = await limited(null, ['**/two', 'b/one', 'no/such', 'b/c', 'b/c/*', '**/*.pyc'])
+    assert.deepEqual(unmatched, [
+      { glob: 'no/such', isFolder: false },
+      { glob: 'b/c', isFolder: true },
+      { glob: '**/*.pyc', isFolder: false },
+    ])
   })
 
   it('tells of a file once, with its size, and of none that comes first by another name', async () => {

@@ -1,5 +1,7 @@
 /** `optimizer replay` as users run it, and the plan that follows an optimization. */
 import assert from 'node:assert/strict'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { ReplayResult } from '../../optimizer/replay.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
@@ -62,6 +64,33 @@ describe('optimizer replay', { skip: skipWithoutContainerd() || skipWithoutFanot
     assert.match(done.stdout, /^missed: 1 files, 2 B .*\n {2}data\/c \(layer 1, 2 B\)$/m)
     assert.match(done.stdout, /^wasted: 1 files, 6\.8 KiB .*\n {2}data\/b \(layer 1, 6\.8 KiB\)$/m)
     assert.match(done.stderr, /\[HIT_BELOW_MINIMUM\]/)
+  })
+
+  it('runs the target and the workloads of the file that it was optimized with, whose record it leaves alone', async () => {
+    const [file, record] = ['run.yaml', 'source.jsonl'].map((name) => join(bench.temporaryFolder, name)) as [
+      string,
+      string,
+    ]
+    const workload = (name: string, script: string) =>
+      `  - {name: ${name}, entrypoint: [/bin/sh, -c, "${script}"]}`
+    writeFileSync(
+      file,
+      [
+        'source: source',
+        'target: optimized',
+        `record-out: ${record}`,
+        'workloads:',
+        workload('one', 'cat /data/b'),
+        workload('two', 'cat /data/a /data/c'),
+        '',
+      ].join('\n'),
+    )
+    const done = await bench.run(['replay', '--config', file, '--json'])
+    assert.deepEqual([done.code, existsSync(record)], [0, false], done.stderr)
+    const { replay, source, record: run }: ReplayResult = JSON.parse(done.stdout)
+    assert.deepEqual([source.name, run.workloads?.map(({ name }) => name)], ['optimized', ['one', 'two']])
+    assert.deepEqual([replay.misses.paths.map(({ path }) => path), replay.waste.files], [['data/c'], 0])
+    rmSync(file)
   })
 
   it('runs nothing where nothing comes first', async () => {
