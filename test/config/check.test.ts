@@ -46,9 +46,9 @@ describe('a file without a mistake', () => {
     })
     assert.deepEqual((await checkFile(path, 'record')).options, ['source', 'period'])
     assert.deepEqual((await checkFile(path, 'replay')).options, ['source', 'period'])
-    assert.deepEqual(await found('target: "oci:"\n', 'replay'), ['1:9 source IMAGE_ARGUMENT_INVALID'])
     const { stdout, failure } = await run('config', 'check', path)
     assert.deepEqual([stdout, failure], [`${path}: fit for optimizer optimize (4 options)\n`, null])
+    assert.deepEqual(await found('target: "oci:"\n', 'replay'), ['1:9 source IMAGE_ARGUMENT_INVALID'])
   })
 
   it('needs no image, which the command line may name', async () => {
