@@ -10,7 +10,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -100,21 +100,19 @@ async function withNode(major: string): Promise<MatrixRow> {
   const where = machine([`Node ${firstVersion(node, ['--version'], {}).replace(/^\S+ v/, '')}`])
   const copy = mkdtempSync(join(tmpdir(), 'hotlayer-node-'))
   try {
+    chmodSync(copy, 0o755)
     for (const file of sourceFiles()) cpSync(join(ROOT, file), join(copy, file))
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
-    const environment = { PATH: before(dirname(node)) }
-    for (const args of [
-      ['native/install.mjs', '--build'],
-      ['node_modules/typescript/bin/tsc', '-p', '.'],
-    ]) {
-      const { status } = spawnSync(node, args, {
-        cwd: copy,
-        stdio: ['ignore', 2, 'inherit'],
-        env: { ...process.env, ...environment },
-      })
-      if (status !== 0) return failedRow('the build', where, `node ${args.join(' ')} (see above)`)
-    }
-    const outcome = await runTests(copy, node, ['unit', ...positionals], environment)
+    // The cache may be in a home that tests of other users cannot enter.
+    const ownNode = join(copy, 'node', 'node')
+    cpSync(node, ownNode)
+    const environment = { PATH: before(dirname(ownNode)) }
+    const { status } = spawnSync(join(copy, 'bin', 'setup'), {
+      stdio: ['ignore', 2, 'inherit'],
+      env: { ...process.env, ...environment },
+    })
+    if (status !== 0) return failedRow('the build', where, 'bin/setup (see above)')
+    const outcome = await runTests(copy, ownNode, ['unit', ...positionals], environment)
     return { what: 'the build and the unit tests', where, outcome }
   } finally {
     rmSync(copy, { recursive: true, force: true })
