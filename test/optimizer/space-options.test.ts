@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -51,9 +51,14 @@ describe('What a conversion may take', () => {
   it('does not change a byte: little memory, little disk, another disk', () => {
     const spool = join(folder, 'spool')
     mkdirSync(spool)
-    const { status, digest, stderr } = convert()
+    // What a list names is looked up in all layers before the first is converted.
+    const list = join(folder, 'list')
+    writeFileSync(list, '/data-1\n')
+    const { status, digest, stderr } = convert('--prefetch-list', list)
     assert.equal(status, 0, stderr)
     const tight = convert(
+      '--prefetch-list',
+      list,
       '--memory-limit',
       '16MiB',
       '--workers',

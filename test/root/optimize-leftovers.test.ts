@@ -96,7 +96,7 @@ describe('a run', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, ()
   }
 
   it('that is interrupted while it reads the layers ends with 130', async () => {
-    const child = bench.spawn(['convert', 'large', 'reading', '--prefetch-list', '/dev/null'])
+    const child = bench.spawn(['optimize', 'large', 'reading', ...shell('cat /data/file')])
     await interrupted(child, /^read layers: /m, 'SIGINT')
     await noImage('reading')
   })
