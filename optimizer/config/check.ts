@@ -15,7 +15,7 @@ import {
   tryOptions,
 } from './options-file.ts'
 import { atItsPlace, type FoundValue, PlacedError } from './placed-error.ts'
-import { fileScheme, optionsText, runWithOptions } from './run-with-file.ts'
+import { fileScheme, NO_OPTIONS, optionsText, runWithOptions } from './run-with-file.ts'
 
 export interface FileCheck {
   file: string
@@ -84,17 +84,17 @@ async function refusedValues(
   file: OptionsFile,
   leftOut: Set<string>,
 ): Promise<FileMistake[]> {
-  const parsed = await ParsedFile.of(name, file)
+  const taken = await ParsedFile.of(name, file)
   const mistakes: FileMistake[] = []
   for (;;) {
-    const error = parsed.firstRefusal()
+    const error = taken.firstRefusal()
     if (error === null) return mistakes
     if (!(error instanceof PlacedError)) return [...mistakes, mistake(error.message, error, null, NOWHERE)]
     const { value, sentence } = error
     const isGone = (option: string) => !(option in file.values || option in value.of.values)
     const isConsequence = [...leftOut].some((option) => isGone(option) && namesOption(sentence, option))
     if (!isConsequence) mistakes.push(mistake(sentence, error, value.place, value))
-    parsed.leaveOut(value)
+    taken.leaveOut(value)
     leftOut.add(value.option)
   }
 }
@@ -122,8 +122,22 @@ function placeOf({ line, column }: FileMistake): Place {
   return { line: line ?? Number.MAX_SAFE_INTEGER, column: column ?? 0 }
 }
 
-/** What the parser of the command line makes of a file, once: it takes longer than all that is asked of it here. */
+/** What a command is handed where nobody gives an option: the parser takes longer than all that is asked of it here. */
+async function withoutOptions(name: FileCheck['command']): Promise<Arguments> {
+  const command = commandCalled(name)
+  let taken: Arguments = {}
+  const take = async (_command: unknown, argv: Arguments) => {
+    taken = argv
+  }
+  await runWithOptions([name], NO_OPTIONS, take, (words, run, given) =>
+    commandLine(words, run, command, given),
+  )
+  return taken
+}
+
+/** A file as a command is handed it, one by one without the values that are refused. */
 class ParsedFile {
+  static readonly #defaultsOf = new Map<FileCheck['command'], Arguments>()
   readonly #name: FileCheck['command']
   readonly #file: OptionsFile
   readonly #argv: Arguments
@@ -138,19 +152,12 @@ class ParsedFile {
   }
 
   static async of(name: FileCheck['command'], file: OptionsFile): Promise<ParsedFile> {
-    const command = commandCalled(name)
-    const parse = async (options: OptionsFile) => {
-      let taken: Arguments = {}
-      const take = async (_command: unknown, argv: Arguments) => {
-        taken = argv
-      }
-      await runWithOptions([name], options, take, (words, run, given) =>
-        commandLine(words, run, command, given),
-      )
-      return taken
-    }
-    const nothing = { ...file, values: {}, workloads: [] }
-    return new ParsedFile(name, file, await parse(file), await parse(nothing))
+    const defaults = ParsedFile.#defaultsOf.get(name) ?? (await withoutOptions(name))
+    ParsedFile.#defaultsOf.set(name, defaults)
+    const ofAll = { ...defaults, ...file.values }
+    const workloads = file.workloads.map((one) => ({ name: one.name, argv: { ...ofAll, ...one.values } }))
+    const argv = workloads.length === 0 ? ofAll : { ...ofAll, workloads }
+    return new ParsedFile(name, file, argv, defaults)
   }
 
   /** What a run would be told, whoever runs it. */

@@ -54,7 +54,7 @@ export async function runWithFile(
   run: (command: Command, argv: Arguments) => Promise<void>,
   parseWith: ParseWith,
 ): Promise<void> {
-  const file = FILE_COMMANDS.includes(command) ? readOptionsFile(configArgument(args), command) : NO_FILE
+  const file = FILE_COMMANDS.includes(command) ? readOptionsFile(configArgument(args), command) : NO_OPTIONS
   await runWithOptions(args, file, run, parseWith)
 }
 
@@ -84,8 +84,8 @@ export async function runWithOptions(
   await parseWith(args, runPlaced, file).parseAsync()
 }
 
-/** For a command that takes none: the parser says so. */
-const NO_FILE: OptionsFile = {
+/** Also for a command that takes no file: the parser says so. */
+export const NO_OPTIONS: OptionsFile = {
   path: '',
   values: {},
   places: new Map(),
