@@ -1,12 +1,7 @@
 import { FakeRegistry } from '../helpers/fake-registry.ts'
 import { registryContract } from './registry.ts'
 
-for (const referrers of [true, false])
-  registryContract(
-    `ours for tests${referrers ? ', with referrers' : ''}`,
-    async () => {
-      const registry = await FakeRegistry.start({ referrers, mounts: referrers })
-      return { port: Number(registry.host.split(':')[1]), stop: () => registry.stop() }
-    },
-    { isStore: referrers },
-  )
+registryContract('ours for tests', async () => {
+  const registry = await FakeRegistry.start({ referrers: true, mounts: true })
+  return { port: Number(registry.host.split(':')[1]), stop: () => registry.stop() }
+})

@@ -55,11 +55,10 @@ function image(text: string) {
   ]
 }
 
-/** @param options.isStore false: what a store must do is not asked, too; another of its kind was */
 export function registryContract(
   name: string,
   start: () => Promise<StartedRegistry>,
-  options: { skip?: string | false; isStore?: boolean } = {},
+  options: { skip?: string | false } = {},
 ): void {
   describe(`a registry: ${name}`, options, () => {
     let registry: StartedRegistry
@@ -167,7 +166,6 @@ export function registryContract(
     })
   })
 
-  if (options.isStore === false) return
   contentStoreContract(
     name,
     async () => {

@@ -19,13 +19,12 @@ export function skipWithoutSecondRegistry(): string | false {
   return lackOfGo([LIBRARY], LATER)
 }
 
-export async function startSecondRegistry(options: { referrers: boolean }): Promise<Registry> {
+export async function startSecondRegistry(): Promise<Registry> {
   const program = buildGoProgram(['test/registry/second-registry/main.go'], LATER)
   const folder = mkdtempSync(join(tmpdir(), 'second-registry-'))
   const log = join(folder, 'log')
   const port = await findFreePort()
-  const settings = options.referrers ? ['-referrers'] : []
-  const child = startDaemon([program, '-address', `127.0.0.1:${port}`, ...settings], log)
+  const child = startDaemon([program, '-address', `127.0.0.1:${port}`], log)
   const stop = async () => {
     await endDaemon(child, 'SIGTERM')
     rmSync(folder, { recursive: true, force: true })

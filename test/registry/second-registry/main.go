@@ -1,6 +1,7 @@
-// A registry that is not docker's: the one in go-containerregistry's library, all of it in memory.
+// A registry that is not docker's: the one in go-containerregistry's library, all of it in memory, with its list of
+// referrers.
 //
-//	second-registry -address HOST:PORT [-referrers]
+//	second-registry -address HOST:PORT
 package main
 
 import (
@@ -16,9 +17,8 @@ import (
 
 func main() {
 	address := flag.String("address", "", "where to listen")
-	referrers := flag.Bool("referrers", false, "answer which manifests have a subject")
 	flag.Parse()
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(*referrers))
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
 	fmt.Fprintln(os.Stderr, "second-registry:", http.ListenAndServe(*address, handler))
 	os.Exit(1)
 }
