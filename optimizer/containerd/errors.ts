@@ -38,18 +38,19 @@ export interface CallContext {
   signal?: AbortSignal | undefined
 }
 
+/** @param what is written, as a noun. @param details as the system tells them */
+export function storeFullError(what: string, details: string, cause: unknown): PreconditionError {
+  const message = `${what}: the disk of containerd's root folder is full (${details}): make room there`
+  return new PreconditionError('STORE_FULL', message, { cause })
+}
+
 /** What a failed call throws. Errors that are not gRPC's pass unchanged. */
 export function toCodedError(cause: unknown, context: CallContext): unknown {
   if (!isServiceError(cause)) return cause
   const { address, namespace, what, method } = context
   const details = cause.details
   if (context.signal?.aborted) return new InterruptedError(`interrupted: ${what}`)
-  if (/no space left on device|disk quota exceeded/.test(details))
-    return new PreconditionError(
-      'STORE_FULL',
-      `${what}: the disk of containerd's root folder is full (${details}): make room there`,
-      { cause },
-    )
+  if (/no space left on device|disk quota exceeded/.test(details)) return storeFullError(what, details, cause)
   switch (cause.code) {
     case status.NOT_FOUND:
       return new NotFoundError(

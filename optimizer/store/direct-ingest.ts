@@ -3,8 +3,9 @@
  * to go on with it when all is written: it reads the file then, hashes it and compares, as after an interruption.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Content, Ingest } from '../containerd/content.ts'
+import { storeFullError } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import type { LocalBlobs } from './local-blobs.ts'
 
@@ -30,7 +31,7 @@ export class DirectIngest {
     return undefined
   }
 
-  /** @throws {PreconditionError} CONTENT_UNWRITABLE */
+  /** @throws {PreconditionError} STORE_FULL, CONTENT_UNWRITABLE */
   async write(bytes: Uint8Array): Promise<void> {
     try {
       for (let written = 0; written < bytes.length; ) {
@@ -40,11 +41,11 @@ export class DirectIngest {
         this.#position += bytesWritten
       }
     } catch (cause) {
-      throw new PreconditionError(
-        'CONTENT_UNWRITABLE',
-        `cannot write to containerd's content store: ${messageOf(cause)}; give it room`,
-        { cause },
-      )
+      const details = messageOf(cause)
+      if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
+        throw storeFullError(`the ingest ${this.#ref}`, details, cause)
+      const message = `cannot write to the ingest ${this.#ref} in containerd's root folder: ${details}; try --no-direct-reads`
+      throw new PreconditionError('CONTENT_UNWRITABLE', message, { cause })
     }
   }
 
