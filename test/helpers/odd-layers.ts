@@ -224,8 +224,8 @@ export function sparseTar(format: 'gnu' | 'pax'): Buffer {
     const top = `sparse-${format}`
     mkdirSync(join(folder, top))
     const sparse = openSync(join(folder, top, 'holes'), 'w')
-    for (let run = 1; run <= 30; run++) writeSync(sparse, `data of run ${run}`, run * 128 * 1024)
-    execFileSync('truncate', ['--size', '5M', join(folder, top, 'holes')])
+    for (let run = 1; run <= 30; run++) writeSync(sparse, `data of run ${run}`, run * 32 * 1024)
+    execFileSync('truncate', ['--size', '1M', join(folder, top, 'holes')])
     closeSync(sparse)
     writeFileSync(join(folder, top, 'after'), 'an ordinary file')
     return tar(folder, format, ['--sparse', '--mtime', `@${MTIME}`, top])

@@ -20,6 +20,8 @@ const CHUNKS = ['--estargz-chunk-size', '4096']
 describe('a conversion', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
   let bench: OptimizerBench
   let folder: string
+  /** Of the workload as it is. */
+  let first: { digest: string; reads: string[] }
   before(async () => {
     bench = await OptimizerBench.open()
     folder = mkdtempSync(join(tmpdir(), 'reproducible-'))
@@ -50,7 +52,7 @@ describe('a conversion', { skip: skipWithoutContainerd() || skipWithoutFanotify(
   })
 
   it('gives the same image of another run that read the same in the same order', async () => {
-    const first = await recorded('first', ['--workers', '1'])
+    first = await recorded('first', ['--workers', '1'])
     const second = await recorded('second', ['--workers', '2'])
     assert.deepEqual(second.reads, first.reads)
     assert.equal(second.digest, first.digest)
@@ -60,9 +62,8 @@ describe('a conversion', { skip: skipWithoutContainerd() || skipWithoutFanotify(
     const [program, ...verbs] = ODD_WORKLOAD
     const reversed = [program as string]
     for (let at = verbs.length - 2; at >= 0; at -= 2) reversed.push(...verbs.slice(at, at + 2))
-    const forwards = await recorded('forwards', [])
     const backwards = await recorded('backwards', [], reversed)
-    assert.notEqual(backwards.digest, forwards.digest)
+    assert.notEqual(backwards.digest, first.digest)
   })
 
   it('gives another image at another level', async () => {
