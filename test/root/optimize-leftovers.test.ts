@@ -16,7 +16,7 @@ import { skipWithoutFanotify } from '../helpers/privilege.ts'
 /** Longer than any test; every workload here is ended by the test, or ends by itself. */
 const PERIOD = ['--period', '60s']
 /** Does not compress, so that converting it takes a while. */
-const LARGE_BYTES = 64 * 1024 * 1024
+const LARGE_BYTES = 32 * 1024 * 1024
 
 const shell = (script: string) => [...PERIOD, '--entrypoint', JSON.stringify(['sh', '-c', script])]
 /** Runs until it is told to stop, or until there is /go. */
