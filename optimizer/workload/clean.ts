@@ -11,6 +11,7 @@ import { mountPointsBelow } from './mount-points.ts'
 import { unmountBelow } from './rootfs.ts'
 import { RUN_FILE, RUN_LABEL, type RunFile, removeRunFolder, runFoldersRoot } from './run.ts'
 import { type Attempt, cacheOf, removeRuncContainer, removeRuncFolder } from './runc/clean.ts'
+import { runcNotes } from './runc/notes.ts'
 import { discardOutput } from './task-output.ts'
 
 export interface CleanReport {
@@ -161,8 +162,8 @@ async function removeRun(
     await attempt(`mount ${point}`, async () => unmountBelow(point))
   if (folder !== null) await removeRuncFolder(folder, attempt)
   if (containerd !== null) await removeRest(containerd, traces, attempt)
-  // It tells the next `clean` what there is of the run.
-  if (folder !== null && result.failures.length === 0)
+  // Of what a runtime of our own has it alone tells the next `clean`.
+  if (folder !== null && (result.failures.length === 0 || runcNotes(folder) === null))
     await attempt(`folder ${folder}`, async () => removeRunFolder(folder))
   return result
 }

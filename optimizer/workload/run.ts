@@ -10,6 +10,7 @@ import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Containerd } from '../containerd/client.ts'
 import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
+import { runcNotes } from './runc/notes.ts'
 import { UndoStack } from './undo-stack.ts'
 
 /** Begins every label of ours. */
@@ -116,8 +117,10 @@ function openRun(
   const owner = formatIdentity(ownIdentity())
   const labels = { [RUN_LABEL.id]: id, [RUN_LABEL.version]: version, [RUN_LABEL.process]: owner }
   const folder = makeRunFolder({ id, process: owner, version, ...containerd })
-  // It is how `clean` finds the run, and knows what there was of it.
-  undo.push(`the run folder ${folder}`, (failures) => failures === 0 && removeRunFolder(folder))
+  undo.push(`the run folder ${folder}`, (failures) => {
+    // What containerd has of a run carries its labels; of what a runtime of our own has, the folder alone knows.
+    if (failures === 0 || runcNotes(folder) === null) removeRunFolder(folder)
+  })
   return { id, labels, folder, undo, log }
 }
 
