@@ -26,7 +26,7 @@ export function largestSection(files: readonly ReadFile[]): string {
     { title: 'file' },
     { title: '<span class="unseen">size</span>', isWide: true },
     { title: 'content', isNumber: true },
-    { title: 'first read by' },
+    { title: 'first read by', isAside: true },
   ]
   const about = `These ${count(largest.length)} have ${shareText(these, all)} of all content that was read. A file counts as a whole once it is opened: a client fetches it so, or in chunks of 4 MiB.`
   return figure(
@@ -86,12 +86,12 @@ export function allFilesSection(files: readonly ReadFile[]): string {
     ...(hasImage ? [file.hot === null ? '–' : file.hot ? 'first' : 'later'] : []),
   ])
   const columns = [
-    { title: '#', isNumber: true },
+    { title: '#', isNumber: true, isAside: true },
     { title: 'file' },
     { title: 'content', isNumber: true },
-    { title: 'layer', isNumber: true },
+    { title: 'layer', isNumber: true, isAside: true },
     { title: 'at s', isNumber: true },
-    { title: 'first read by' },
+    { title: 'first read by', isAside: true },
     ...(hasImage ? [{ title: 'stands' }] : []),
   ]
   const rest = files.length - shown.length
