@@ -1,6 +1,6 @@
 /**
- * Deflate of unknown length, piece by piece on a thread of Node's pool: twice as fast as zlib's stream, and into memory
- * that is there already. What a member ends with is not looked at: whoever reads a layer checks digests.
+ * Deflate of unknown length, piece by piece on a thread of Node's pool, by the zlib that is in Node, into memory that is
+ * there already: node:zlib's stream makes new memory for every piece. What a member ends with is not looked at: whoever reads a layer checks digests.
  *
  * @see RFC 1951
  */
@@ -11,8 +11,8 @@ export interface InflateStep {
   taken: number
   /** Bytes of the output, from its start. */
   given: number
-  /** Null while the stream has not ended; then the bytes of earlier inputs that belong to what follows it. */
-  ahead: Buffer | null
+  /** What follows the stream begins behind what was taken. */
+  ended: boolean
 }
 
 /** Streams one after the other. One step at a time; until it is done, input and output are not to be touched. */
@@ -22,14 +22,15 @@ export interface Inflater {
 }
 
 interface InflateBinding {
-  Inflater: new () => Inflater
+  /** Not there where the addon was built without zlib's header. */
+  Inflater?: new () => Inflater
 }
 
-/** @returns undefined where the addon was not built: zlib does the same */
+/** @returns undefined where the addon cannot: node:zlib does the same */
 export function createInflater(): Inflater | undefined {
   try {
     const { Inflater } = loadAddon<InflateBinding>()
-    return new Inflater()
+    return Inflater === undefined ? undefined : new Inflater()
   } catch (error) {
     if (error instanceof AddonError) return undefined
     throw error

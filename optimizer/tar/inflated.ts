@@ -78,9 +78,9 @@ class InflatedStream {
   async #fill(target: Buffer): Promise<number> {
     const piece = await this.#input.next()
     if (piece === undefined) throw new GzipFormatError('it ends inside a member')
-    const { taken, given, ahead } = await this.#step(piece, target)
-    this.#ended = ahead !== null
-    this.#input.giveBack(ahead === null ? [piece.subarray(taken)] : [ahead, piece.subarray(taken)])
+    const { taken, given, ended } = await this.#step(piece, target)
+    this.#ended = ended
+    this.#input.giveBack([piece.subarray(taken)])
     return given
   }
 
