@@ -7,11 +7,11 @@ import type { Containerd } from '../containerd/client.ts'
 import { parseIdentity, stateOf } from '../store/process-identity.ts'
 import { detach } from './cni/attachment.ts'
 import { endTask } from './containerd/teardown.ts'
+import { hasNotes } from './folder-notes.ts'
 import { mountPointsBelow } from './mount-points.ts'
 import { unmountBelow } from './rootfs.ts'
 import { RUN_FILE, RUN_LABEL, type RunFile, removeRunFolder, runFoldersRoot } from './run.ts'
 import { type Attempt, cacheOf, removeRuncContainer, removeRuncFolder } from './runc/clean.ts'
-import { runcNotes } from './runc/notes.ts'
 import { discardOutput } from './task-output.ts'
 
 export interface CleanReport {
@@ -162,8 +162,7 @@ async function removeRun(
     await attempt(`mount ${point}`, async () => unmountBelow(point))
   if (folder !== null) await removeRuncFolder(folder, attempt)
   if (containerd !== null) await removeRest(containerd, traces, attempt)
-  // Of what a runtime of our own has it alone tells the next `clean`.
-  if (folder !== null && (result.failures.length === 0 || runcNotes(folder) === null))
+  if (folder !== null && (result.failures.length === 0 || !hasNotes(folder)))
     await attempt(`folder ${folder}`, async () => removeRunFolder(folder))
   return result
 }

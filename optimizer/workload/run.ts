@@ -10,7 +10,7 @@ import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Containerd } from '../containerd/client.ts'
 import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
-import { runcNotes } from './runc/notes.ts'
+import { hasNotes } from './folder-notes.ts'
 import { UndoStack } from './undo-stack.ts'
 
 /** Begins every label of ours. */
@@ -118,8 +118,7 @@ function openRun(
   const labels = { [RUN_LABEL.id]: id, [RUN_LABEL.version]: version, [RUN_LABEL.process]: owner }
   const folder = makeRunFolder({ id, process: owner, version, ...containerd })
   undo.push(`the run folder ${folder}`, (failures) => {
-    // What containerd has of a run carries its labels; of what a runtime of our own has, the folder alone knows.
-    if (failures === 0 || runcNotes(folder) === null) removeRunFolder(folder)
+    if (failures === 0 || !hasNotes(folder)) removeRunFolder(folder)
   })
   return { id, labels, folder, undo, log }
 }

@@ -1,6 +1,6 @@
 /** A container network of Debian's plugins for a test: a bridge of its own, whose addresses are kept in a folder. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -46,6 +46,20 @@ export class TestNetwork {
 
   get options(): string[] {
     return ['--cni', '--cni-plugin-conf-dir', join(this.#folder, 'conf'), '--cni-plugin-dir', plugins ?? '']
+  }
+
+  /** The same by way of a bridge plugin that refuses DEL until `relent` is called. */
+  stubborn(): { options: string[]; relent: () => void } {
+    const folder = join(this.#folder, 'stubborn')
+    mkdirSync(folder)
+    const [plugin, refuses] = [join(folder, 'bridge'), join(folder, 'refuses')]
+    const script = `[ "$CNI_COMMAND" = DEL ] && [ -e ${refuses} ] && exit 1; exec ${plugins}/bridge`
+    writeFileSync(plugin, `#!/bin/sh\n${script}\n`)
+    chmodSync(plugin, 0o755)
+    writeFileSync(refuses, '')
+    const [dir, conf] = ['--cni-plugin-dir', '--cni-plugin-conf-dir']
+    const options = ['--cni', conf, join(this.#folder, 'conf'), dir, folder, dir, plugins ?? '']
+    return { options, relent: () => rmSync(refuses) }
   }
 
   /** Addresses in use, and interfaces at the bridge. */

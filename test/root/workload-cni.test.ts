@@ -63,6 +63,17 @@ describe('a workload with --cni', { skip }, () => {
     assert.match(cleaned.stdout, /network/)
   })
 
+  it('that a plugin does not let go of is left by clean, once the plugin does', async () => {
+    const { options, relent } = network.stubborn()
+    const { stderr } = await bench.run(record('true', options))
+    assert.match(stderr, /could not remove the network "test-network": .* failed at DEL/)
+    assert.notDeepEqual(network.traces(), [])
+    relent()
+    const cleaned = await bench.run(['clean'])
+    assert.equal(cleaned.code, 0, cleaned.stderr)
+    assert.match(cleaned.stdout, /network/)
+  })
+
   it('and without it reaches nobody', async () => {
     const { code, stderr } = await bench.run(record(`wget -qO- http://${network.gateway}:${port}/`, []))
     assert.equal(code, 4, stderr)

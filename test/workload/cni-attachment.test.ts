@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { attach, detach } from '../../optimizer/workload/cni/attachment.ts'
+import { attach, detach, isAttached } from '../../optimizer/workload/cni/attachment.ts'
 import { resolverText } from '../../optimizer/workload/cni/resolver.ts'
 
 /** Notes its call and answers with the content of a file of its name, and that file's status. */
@@ -111,8 +111,10 @@ describe('a network namespace', () => {
     writeFileSync(fails, '')
     await assert.rejects(detach(run), /"second" failed at DEL: it ended with 1/)
     assert.deepEqual(order(), ['DEL second', 'DEL first'])
+    assert.equal(isAttached(run), true)
     rmSync(fails)
     assert.equal(await detach(run), true)
+    assert.equal(isAttached(run), false)
   })
 })
 

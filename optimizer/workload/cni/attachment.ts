@@ -3,9 +3,10 @@
  * is noted in the run folder before the first ADD, so that `clean` can undo it for a run that was killed.
  * @see CNI specification 1.0.0, section 3, "Execution of network configurations"
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, systemCodeOf } from '../../../shared/errors.ts'
+import { mountPointsBelow } from '../mount-points.ts'
 import type { CniOptions } from '../options.ts'
 import type { CniNetwork, PluginConfig } from './network.ts'
 import { callPlugin, type PluginCall } from './plugin.ts'
@@ -53,15 +54,23 @@ export async function attach(
 export async function detach(runFolder: string): Promise<boolean> {
   const attachment = noted(runFolder)
   if (attachment === null) return false
-  const { network, result } = attachment
+  const { network, result, namespacePath } = attachment
+  // Where it was mounted is a plain file afterwards, which plugins refuse; without a path they give the addresses back.
+  const isThere = mountPointsBelow(namespacePath).length > 0
+  const call = pluginCall('DEL', { ...attachment, namespacePath: isThere ? namespacePath : '' })
   const failures: unknown[] = []
   for (const plugin of [...network.plugins].reverse()) {
     const config = configFor(plugin, network, network.cniVersion.startsWith('0.3.') ? null : result)
-    await callPlugin(config, pluginCall('DEL', attachment)).catch((error) => failures.push(error))
+    await callPlugin(config, call).catch((error) => failures.push(error))
   }
   if (failures.length > 0) throw failures[0]
   rmSync(join(runFolder, STATE_FILE), { force: true })
   return true
+}
+
+/** Whether {@link detach} has something to do. */
+export function isAttached(runFolder: string): boolean {
+  return existsSync(join(runFolder, STATE_FILE))
 }
 
 function configFor(plugin: PluginConfig, network: CniNetwork, prevResult: CniResult | null) {
