@@ -24,6 +24,18 @@ describe('a runtime that hangs', () => {
     await assert.rejects(runtime().run(['start', 'id']), stuck)
   })
 
+  it('is given up where being killed does not close what it has opened', async () => {
+    const lasting = join(folder, 'lasting')
+    // In a session of its own, with the same stderr, for as long as the test's folder is there.
+    const other = 'while [ -e "$0" ]; do sleep 0.1; done'
+    writeFileSync(lasting, `#!/bin/sh\nsetsid sh -c '${other}' "$0" &\nexec sleep 1000\n`)
+    chmodSync(lasting, 0o755)
+    await assert.rejects(new Runtime(lasting, folder, 0.5, 0.05).run(['start', 'id']), {
+      code: 'RUNTIME_FAILED',
+      message: /lasting start has not ended within 0.5 s and was killed/,
+    })
+  })
+
   it('is killed, too, where it was to leave a process behind', async () => {
     const streams = { consoleSocket: null, stdio: ['ignore', 'ignore', 'ignore'] } as const
     await assert.rejects(runtime().leave(['create', 'id'], streams), stuck)

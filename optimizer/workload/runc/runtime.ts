@@ -15,6 +15,8 @@ import {
 export const STATE_FOLDER = 'state'
 /** How long a command of the runtime may take; creating and starting run hooks. */
 const LIMIT_SECONDS = 60
+/** How long what was killed is waited for: the kernel cannot end what waits for a disk or a device. */
+const KILLED_SECONDS = 5
 
 /** What a runtime said when it failed. Code: RUNTIME_FAILED. */
 export class RuntimeError extends CodedError {
@@ -23,10 +25,12 @@ export class RuntimeError extends CodedError {
   }
 }
 
-/** It did not end in time, and was killed. */
+/** It did not end in time, and was killed, in vain perhaps. */
 export class RuntimeStuckError extends RuntimeError {
-  constructor(command: string, limitSeconds: number) {
-    super(`${command} has not ended within ${limitSeconds} s and was killed`)
+  constructor(command: string, limitSeconds: number, hasEnded = true) {
+    super(
+      `${command} has not ended within ${limitSeconds} s and was killed${hasEnded ? '' : ', which has not ended it either'}`,
+    )
   }
 }
 
@@ -34,12 +38,19 @@ export class Runtime {
   readonly program: string
   readonly #runFolder: string
   readonly #limitSeconds: number
+  readonly #killedSeconds: number
   #calls = 0
 
-  constructor(program: string, runFolder: string, limitSeconds = LIMIT_SECONDS) {
+  constructor(
+    program: string,
+    runFolder: string,
+    limitSeconds = LIMIT_SECONDS,
+    killedSeconds = KILLED_SECONDS,
+  ) {
     this.program = program
     this.#runFolder = runFolder
     this.#limitSeconds = limitSeconds
+    this.#killedSeconds = killedSeconds
   }
 
   /** What a person would type, for a command without a process to leave behind. */
@@ -57,18 +68,27 @@ export class Runtime {
       detached: true,
     })
     let isStuck = false
-    const limit = setTimeout(() => {
-      isStuck = true
-      killGroup(child.pid)
-    }, this.#limitSeconds * 1000)
+    let limit: NodeJS.Timeout | undefined
+    const givenUp = new Promise<null>((resolve) => {
+      limit = setTimeout(() => {
+        isStuck = true
+        killGroup(child.pid)
+        limit = setTimeout(() => resolve(null), this.#killedSeconds * 1000)
+      }, this.#limitSeconds * 1000)
+    })
     const failed = new Promise<string>((resolve) => child.once('error', (error) => resolve(messageOf(error))))
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-    const said = child.stderr === null ? '' : await Promise.race([text(child.stderr), failed])
-    const status = await Promise.race([ended, failed])
+    const ended = new Promise<unknown>((resolve) => child.once('close', resolve))
+    const said = child.stderr === null ? '' : await Promise.race([text(child.stderr), failed, givenUp])
+    await Promise.race([ended, failed, givenUp])
     clearTimeout(limit)
-    if (status === 0) return rmSync(log, { force: true })
-    if (isStuck) throw new RuntimeStuckError(`${basename(program)} ${args[0]}`, this.#limitSeconds)
-    throw new RuntimeError(wordsIn(log) ?? `${basename(program)} ${args[0]}: ${said.trim()}`)
+    // Of one that was given up neither its end nor that of its words is waited for any more.
+    child.stderr?.destroy()
+    child.unref()
+    if (child.exitCode === 0) return rmSync(log, { force: true })
+    const command = `${basename(program)} ${args[0]}`
+    const hasEnded = child.exitCode !== null || child.signalCode !== null
+    if (isStuck) throw new RuntimeStuckError(command, this.#limitSeconds, hasEnded)
+    throw new RuntimeError(wordsIn(log) ?? `${command}: ${said?.trim()}`)
   }
 
   /**
