@@ -10,11 +10,20 @@ const isRoot = process.getuid?.() === 0
 
 describe('what recording needs', () => {
   it("is the machine's own privilege: being root in a user namespace is not", () => {
-    assert.throws(() => requireRecordingPrivilege('         0     100000      65536\n'), {
-      code: 'PRIVILEGE_MISSING',
-      exitCode: 3,
-      ...(isRoot ? { message: /root in a user namespace alone/ } : {}),
-    })
+    const folder = mkdtempSync(join(tmpdir(), 'user-map-'))
+    try {
+      const map = join(folder, 'uid_map')
+      writeFileSync(map, '         0     100000      65536\n')
+      assert.throws(() => requireRecordingPrivilege(map), {
+        code: 'PRIVILEGE_MISSING',
+        exitCode: 3,
+        ...(isRoot ? { message: /root in a user namespace alone/ } : {}),
+      })
+      // A kernel that has no such namespaces.
+      if (isRoot) requireRecordingPrivilege(join(folder, 'absent'))
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('are control groups that can be written, for a runtime without a daemon', () => {
