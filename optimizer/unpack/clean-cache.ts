@@ -1,14 +1,5 @@
 /** Removes from the cache of unpacked layers what killed runs left, and layers that nobody uses. */
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
 import { formatIdentity, ownerState, ownIdentity } from '../store/process-identity.ts'
@@ -75,28 +66,36 @@ export async function cleanCache(
 
 function chosen(folder: string, { sizeBytesMax, ageSecondsMax }: CacheLimits): string[] {
   const used = new Set(usedLayers(folder))
-  const layers = readdirSync(join(folder, LAYERS_FOLDER))
-    .filter((name) => existsSync(join(folder, LAYERS_FOLDER, name, LAYER_FILE)))
-    .map((name) => layerOf(folder, name))
+  const layers = readdirSync(join(folder, LAYERS_FOLDER), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => layerOf(folder, name))
     .sort((one, other) => other.usedAt - one.usedAt)
   const oldest = ageSecondsMax === undefined ? null : Date.now() - ageSecondsMax * 1000
   let keptBytes = 0
-  return layers.flatMap(({ name, usedAt, sizeBytes }) => {
+  return layers.flatMap(({ name, usedAt, sizeBytes, isWhole }) => {
     const isTooOld = oldest !== null && usedAt < oldest
     const isTooMuch = sizeBytesMax !== undefined && keptBytes + sizeBytes > sizeBytesMax
-    const goes = ageSecondsMax === undefined && sizeBytesMax === undefined ? true : isTooOld || isTooMuch
-    if (goes && !used.has(name)) return [name]
+    const hasLimit = oldest !== null || sizeBytesMax !== undefined
+    if ((!isWhole || !hasLimit || isTooOld || isTooMuch) && !used.has(name)) return [name]
     keptBytes += sizeBytes
     return []
   })
 }
 
-function layerOf(folder: string, name: string): { name: string; usedAt: number; sizeBytes: number } {
+interface CachedLayer {
+  name: string
+  usedAt: number
+  sizeBytes: number
+  /** One that nobody can rely on, as what was deleted in part, goes whatever the limits. */
+  isWhole: boolean
+}
+
+function layerOf(folder: string, name: string): CachedLayer {
   const path = join(folder, LAYERS_FOLDER, name)
-  const usedAt = statSync(join(path, LAYER_FILE)).mtimeMs
   const facts = readFacts(path)
-  // One that nobody can rely on goes first.
-  return facts === null ? { name, usedAt: 0, sizeBytes: 0 } : { name, usedAt, sizeBytes: facts.sizeBytes }
+  if (facts === null) return { name, usedAt: 0, sizeBytes: 0, isWhole: false }
+  const usedAt = statSync(join(path, LAYER_FILE)).mtimeMs
+  return { name, usedAt, sizeBytes: facts.sizeBytes, isWhole: true }
 }
 
 /** By runs that live, or that nobody can see from here. */
@@ -120,7 +119,7 @@ function takeAway(folder: string, names: readonly string[], report: CacheReport)
       if (going !== null) renameSync(path, join(going, name))
       else {
         // It is none any more, whatever of it is still there.
-        rmSync(join(path, LAYER_FILE))
+        rmSync(join(path, LAYER_FILE), { force: true })
         removeFolder(path)
       }
       return true

@@ -145,7 +145,13 @@ export class LayerCache {
     const facts = readFacts(folder)
     if (facts === null) return null
     const now = new Date()
-    utimesSync(join(folder, LAYER_FILE), now, now)
+    try {
+      utimesSync(join(folder, LAYER_FILE), now, now)
+    } catch (error) {
+      // Whoever cleans the cache has taken it away meanwhile.
+      if (systemCodeOf(error) === 'ENOENT') return null
+      throw error
+    }
     return { folder, facts }
   }
 
@@ -219,12 +225,22 @@ export class LayerCache {
         bootId: bootId(),
       }
       writeFileSync(join(temporary, LAYER_FILE), JSON.stringify(facts))
-      writeContents(temporary, diffId, whole.entries)
+      this.#keepContents(temporary, diffId, whole.entries)
       this.#publish(temporary, key)
       return key
     } catch (error) {
       removeFolder(temporary)
       throw signal.aborted ? signal.reason : explained(error, diffId, this.folder)
+    }
+  }
+
+  /** Who wants to know can do without: the layer is read once more. @throws what tells of a full disk */
+  #keepContents(folder: string, diffId: Digest, entries: readonly ContentsEntry[]): void {
+    try {
+      writeContents(folder, diffId, entries)
+    } catch (error) {
+      if (isFullDisk(error)) throw error
+      this.#log.debug(`what is in ${diffId} is not kept: ${messageOf(error)}`)
     }
   }
 

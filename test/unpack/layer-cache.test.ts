@@ -1,7 +1,7 @@
 /** The cache of unpacked layers: who may use it, what appears in it, and what goes. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import {
+import fs, {
   chmodSync,
   closeSync,
   existsSync,
@@ -15,13 +15,15 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { isOverlay } from '../../native/mounts.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+import type { TarEntry } from '../../optimizer/tar/entry.ts'
 import { TarIndexer } from '../../optimizer/tar/indexer.ts'
-import type { OpenedLayer } from '../../optimizer/tar/layer.ts'
+import type { IndexedLayer, OpenedLayer } from '../../optimizer/tar/layer.ts'
 import { claim } from '../../optimizer/unpack/claim.ts'
 import { type CacheLimits, cleanCache } from '../../optimizer/unpack/clean-cache.ts'
 import { hexOf, LayerCache } from '../../optimizer/unpack/layer-cache.ts'
@@ -201,8 +203,26 @@ describe('the cache of unpacked layers', () => {
     assert.deepEqual(paths(), ['a', 'a/file'])
   })
 
+  it('has no layer that is taken away just when its use is noted', async (t) => {
+    const tar = layerTar('a', 1)
+    ;(await use('first', [tar])).end()
+    const { utimesSync: noteTimes } = fs
+    t.mock.method(fs, 'utimesSync', (...args: Parameters<typeof noteTimes>) => {
+      rmSync(join(cache.folder, 'layers', hexOf(digestOf(tar))), { recursive: true })
+      noteTimes(...args)
+    })
+    syncBuiltinESMExports()
+    try {
+      assert.equal(cache.has({ diffId: digestOf(tar), chainId: digestOf('other') }), false)
+    } finally {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    }
+  })
+
   describe('a layer that is unpacked while it is read', () => {
-    const under = async (tar: Buffer, whole: (layer: OpenedLayer) => Promise<OpenedLayer>) => {
+    type Proven = Pick<IndexedLayer, 'entries' | 'notes'>
+    const under = async (tar: Buffer, whole: (layer: OpenedLayer) => Promise<Proven>) => {
       const layer = await openTar(tar)
       const raw = new TarIndexer()
       raw.push(tar)
@@ -239,6 +259,18 @@ describe('the cache of unpacked layers', () => {
       await assert.rejects(under(layerTar('a', 1), wrong), { code: 'LAYER_CORRUPT' })
       assert.deepEqual(readdirSync(cache.folder).sort(), ['layers', 'runs'])
       assert.deepEqual(there(), [])
+    })
+
+    it('is there without word of what it has where that is more than can be written', async () => {
+      const tar = layerTar('a', 1)
+      const layer = { diffId: digestOf(tar), chainId: digestOf(tar) }
+      const tooLong = {
+        get path(): string {
+          throw new RangeError('Invalid string length')
+        },
+      }
+      await under(tar, async ({ notes }) => ({ notes, entries: [tooLong as TarEntry] }))
+      assert.deepEqual([there(), cache.contentsOf(layer).read()], [hexes(tar), null])
     })
 
     it('has of entries of one name the last alone, and what that means', async () => {
@@ -291,6 +323,18 @@ describe('the cache of unpacked layers', () => {
     }
     await clean({ sizeBytesMax: 2000 })
     assert.deepEqual(there(), hexes(tars[1] as Buffer, tars[2] as Buffer))
+  })
+
+  it('loses what was deleted in part, whatever the limits, but for what a run uses', async () => {
+    for (const limits of [{}, { sizeBytesMax: 1e9 }, { ageSecondsMax: 3600 }]) {
+      const [part, whole, used] = [layerTar('a', 1), layerTar('b', 1), layerTar('c', 1)]
+      ;(await use('gone', [part, whole])).end()
+      const living = await use('living', [used])
+      for (const tar of [part, used]) rmSync(join(cache.folder, 'layers', hexOf(digestOf(tar)), 'layer.json'))
+      assert.deepEqual((await clean(limits)).failures, [])
+      assert.deepEqual(there(), Object.keys(limits).length === 0 ? hexes(used) : hexes(whole, used))
+      living.end()
+    }
   })
 
   it('loses what was not used for longer', async () => {
