@@ -133,8 +133,15 @@ export class Authorizer {
     } catch (error) {
       throw error instanceof RegistryError ? error : errorOfFailure(error, asked)
     }
+    const { status } = answer
+    if (status >= 300 && status < 400 && credentials?.kind === 'identity token')
+      throw new RegistryError(
+        'REGISTRY_ANSWER_INVALID',
+        `${realm.host}, the server of the tokens, sends us elsewhere (${status}): an identity token is shown to nobody else; log in with a password (docker login ${this.#options.base.host}), or use --creds`,
+        { status },
+      )
     const text = body?.toString('utf8') ?? ''
-    if (answer.status !== 200) throw errorOfAnswer(answer.status === 404 ? 502 : answer.status, text, asked)
+    if (status !== 200) throw errorOfAnswer(status === 404 ? 502 : status, text, asked)
     return tokenOf(realm, text)
   }
 }
@@ -170,6 +177,7 @@ function tokenRequest(
       method: 'POST',
       url,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      sameOrigin: true,
       body: {
         sizeBytes: bytes.length,
         async *read() {

@@ -22,6 +22,8 @@ export interface HttpRequest {
   body?: HttpBody
   /** How long the answer may take once everything is sent; the stall limit where it is absent. */
   answerSeconds?: number
+  /** Its body is for this origin alone: a redirect that leads to another one is the answer. */
+  sameOrigin?: boolean
   signal?: AbortSignal
 }
 
@@ -88,6 +90,7 @@ export class Transport {
       const location = REDIRECTS.includes(answer.status) ? answer.header('location') : undefined
       const isRead = request.method === 'GET' || request.method === 'HEAD'
       if (location === undefined || (!isRead && !REPEATED.includes(answer.status))) return answer
+      if (request.sameOrigin === true && !isWithin(location, url)) return answer
       await answer.drop()
       if (hops === REDIRECTS_MAX) throw invalidAnswer(`${request.url.host} redirects more than ${hops} times`)
       const next = resolveLocation(location, url)
@@ -267,6 +270,10 @@ function answerOf(url: URL, outgoing: ClientRequest, incoming: IncomingMessage):
       end()
     },
   }
+}
+
+function isWithin(location: string, { href, origin }: URL): boolean {
+  return URL.canParse(location, href) && new URL(location, href).origin === origin
 }
 
 /** @throws {RegistryError} REGISTRY_ANSWER_INVALID */

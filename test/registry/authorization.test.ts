@@ -86,6 +86,40 @@ describe('a registry that asks who it is', () => {
   })
 })
 
+describe('an identity token', () => {
+  it('is shown to no other host, also where the token server sends us to one', async () => {
+    const changes = { configFile: configFile({}) }
+    await withFake({}, changes, async ({ registry, repository }) => {
+      await withFake({}, {}, async ({ registry: elsewhere }) => {
+        configFile({ auths: { [registry.host]: { identitytoken: 'long-lived' } } })
+        const shown: string[] = []
+        let next = `http://${elsewhere.host}/moved`
+        registry.addManifest('team/app', 'v1', MEDIA_TYPE.ociIndex, DOCUMENT)
+        registry.fault = ({ url, headers }, response, body) => {
+          if (url === '/moved') shown.push(body.toString())
+          if (url === '/moved') response.end('{"token":"short"}')
+          else if (url === '/realm') response.writeHead(307, { location: next }).end()
+          else if (headers.authorization === 'Bearer short') return false
+          else {
+            const challenge = `Bearer realm="http://${registry.host}/realm"`
+            response.writeHead(401, { 'www-authenticate': challenge }).end()
+          }
+          return true
+        }
+        await assert.rejects(repository.manifest('v1'), {
+          code: 'REGISTRY_ANSWER_INVALID',
+          message: /127.*sends us elsewhere \(307\).*docker login/,
+        })
+        assert.deepEqual([elsewhere.seen, shown], [[], []])
+        // Within the same server it is.
+        next = '/moved'
+        await repository.manifest('v1')
+        assert.match(shown.join(), /refresh_token=long-lived/)
+      })
+    })
+  })
+})
+
 describe('a login', () => {
   const of = (json: object, host = 'registry.example:5000', repository = 'team/app') =>
     new CredentialSource({ configFile: configFile(json), credentials: new Map() }).of(host, repository, true)
