@@ -20,6 +20,8 @@ export class Hosts {
   readonly registry: string
   readonly #sessions: readonly Session[]
   readonly #log: Log
+  /** No other host is asked in its place. */
+  readonly #writer: Session | undefined
   /** Not asked again. */
   readonly #outOfReach = new Set<Session>()
   /** What a host has given with other bytes than it should have, and is not asked for again. */
@@ -31,6 +33,8 @@ export class Hosts {
     this.registry = registry
     this.#sessions = sessions
     this.#log = log
+    const canPush = ({ options }: Session) => options.endpoint.capabilities.includes('push')
+    this.#writer = sessions.find(canPush)?.alone()
   }
 
   /**
@@ -97,17 +101,12 @@ export class Hosts {
 
   /** Always the same one: what belongs together is in one place. @throws {RegistryError} REGISTRY_CONFIG_INVALID */
   writer(): Session {
-    const writer = this.#writers[0]
-    if (writer === undefined) throw this.#noneThatCan('push')
-    return writer
+    if (this.#writer === undefined) throw this.#noneThatCan('push')
+    return this.#writer
   }
 
   writerOrLast(): Session {
-    return this.#writers[0] ?? (this.#sessions.at(-1) as Session)
-  }
-
-  get #writers(): Session[] {
-    return this.#sessions.filter(({ options }) => options.endpoint.capabilities.includes('push'))
+    return this.#writer ?? (this.#sessions.at(-1) as Session)
   }
 
   #noneThatCan(capability: Capability): RegistryError {

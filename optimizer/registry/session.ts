@@ -48,15 +48,24 @@ export class Session {
   readonly options: SessionOptions
   readonly #authorizer: Authorizer
 
-  constructor(options: SessionOptions) {
+  /** @param authorizer of another session with the same host and repository; else one of its own */
+  constructor(options: SessionOptions, authorizer?: Authorizer) {
     this.options = options
     const { endpoint, credentials, transport, repository, signal } = options
-    this.#authorizer = new Authorizer({
-      base: endpoint.base,
-      credentials: () => credentials.of(credentialHost(options), repository, !endpoint.isMirror),
-      send: (request) => transport.send({ ...request, signal }),
-      asked: () => this.#asked('its token', null, 'GET'),
-    })
+    this.#authorizer =
+      authorizer ??
+      new Authorizer({
+        base: endpoint.base,
+        credentials: () => credentials.of(credentialHost(options), repository, !endpoint.isMirror),
+        send: (request) => transport.send({ ...request, signal }),
+        asked: () => this.#asked('its token', null, 'GET'),
+      })
+  }
+
+  /** With the same host, for what no other can be asked: it is waited for with all patience. */
+  alone(): Session {
+    const endpoint = { ...this.options.endpoint, hasNext: false }
+    return new Session({ ...this.options, endpoint }, this.#authorizer)
   }
 
   get host(): string {

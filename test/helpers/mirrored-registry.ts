@@ -18,7 +18,11 @@ export interface Mirrored {
   log: LogLines
 }
 
-export async function withMirrors(count: number, body: (mirrored: Mirrored) => Promise<void>): Promise<void> {
+export async function withMirrors(
+  count: number,
+  body: (mirrored: Mirrored) => Promise<void>,
+  capabilities = ['pull', 'resolve'],
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'mirrors-'))
   const own = await FakeRegistry.start()
   const mirrors = await Promise.all(Array.from({ length: count }, () => FakeRegistry.start()))
@@ -27,7 +31,8 @@ export async function withMirrors(count: number, body: (mirrored: Mirrored) => P
   const access = new RegistryAccess(testSettings(tmpdir(), { hostsFolders: [folder] }), { log, sleep })
   try {
     mkdirSync(join(folder, own.host))
-    const tables = mirrors.map(({ host }) => `[host."http://${host}"]\ncapabilities = ["pull", "resolve"]\n`)
+    const able = `capabilities = ${JSON.stringify(capabilities)}`
+    const tables = mirrors.map(({ host }) => `[host."http://${host}"]\n${able}\n`)
     writeFileSync(join(folder, own.host, 'hosts.toml'), tables.join(''))
     const repository = access.repository(own.host, 'team/app', 'write')
     await body({ mirrors, own, access, repository, log })

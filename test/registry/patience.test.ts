@@ -112,6 +112,16 @@ describe('a registry that asks for patience', () => {
     await withFake({}, {}, body, { sleep: waits.sleep })
   })
 
+  it('is waited for where it is the one that is written to, whatever hosts come after it', async () => {
+    const body: Parameters<typeof withMirrors>[1] = async ({ mirrors: [mirror], own, repository, log }) => {
+      if (mirror !== undefined) mirror.fault = busy('HEAD', ['10', '10', '10'])
+      assert.equal(await repository.hasForWriting(DIGEST), false)
+      assert.match(log.infos.join(), new RegExp(`^${mirror?.host} .*waiting 10 s$`))
+      assert.deepEqual(own.seen, [])
+    }
+    await withMirrors(1, body, ['pull', 'resolve', 'push'])
+  })
+
   it('is not waited for where another host can be asked', async () => {
     await withMirrors(1, async ({ mirrors: [mirror], own, repository, log }) => {
       own.addBlob('team/app', BYTES)
