@@ -91,6 +91,8 @@ export class EarlyUpload {
       what: this.#what,
       headers: OCTETS,
       body: { sizeBytes: null, read: () => this.#pieces() },
+      // A registry may write all of it away before it answers, and the blob may be made slowly.
+      answerSeconds: this.#session.options.limits.commitSeconds,
       expects: [200, 202, 204],
       once: true,
       signal: AbortSignal.any([this.#session.options.signal, this.#ending.signal]),

@@ -20,6 +20,8 @@ export class RegistryUploads {
   #unsentBytes = 0
   /** Those who wait for room. */
   #wanting: (() => void)[] = []
+  /** Whether blobs go before they are whole: one that came to nothing so was sent twice, and no other shall be. */
+  #takesEarly = true
   #failure: { error: unknown } | null = null
 
   constructor(repository: Repository, limits: UploadLimits) {
@@ -34,10 +36,10 @@ export class RegistryUploads {
 
   /**
    * Begins with a blob whose end is still to come, where nothing else waits for the way.
-   * @returns what is to be told of its growth, and to be added or dropped in the end; null: the way is taken
+   * @returns what is to be told of its growth, and to be added or dropped in the end; null: it is to be added when it is whole
    */
   begin(blob: BlobUnderWay): EarlyUpload | null {
-    if (this.#failure !== null || this.#running >= this.#limits.uploads) return null
+    if (this.#failure !== null || !this.#takesEarly || this.#running >= this.#limits.uploads) return null
     this.#running++
     return this.#repository.beginUpload(blob)
   }
@@ -80,8 +82,10 @@ export class RegistryUploads {
   }
 
   async #send(blob: BlobToSend, early: EarlyUpload | null): Promise<void> {
-    if (await this.#repository.hasForWriting(blob.digest)) await early?.abandon()
-    else if (early === null || !(await early.finish(blob.digest))) await this.#repository.upload(blob)
+    if (await this.#repository.hasForWriting(blob.digest)) return await early?.abandon()
+    if (early !== null && (await early.finish(blob.digest))) return
+    if (early !== null) this.#takesEarly = false
+    await this.#repository.upload(blob)
   }
 
   /** Resolves when another blob may be made: whoever makes them faster than they are sent waits. @throws what has failed */

@@ -70,6 +70,20 @@ describe('a blob that is sent while it is made', () => {
       })
   })
 
+  it('is given as long to be written away as a whole one', async () => {
+    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 0.2 }
+    await withFake({}, { limits }, async ({ registry, repository }) => {
+      registry.fault = ({ method, url = '' }, response) => {
+        const answer = () => response.writeHead(202, { location: url, range: `0-${BYTES.length - 1}` }).end()
+        if (method === 'PATCH') setTimeout(answer, 500)
+        if (method === 'PUT') response.writeHead(201).end()
+        return method === 'PATCH' || method === 'PUT'
+      }
+      const { early } = await sendAll(repository)
+      assert.equal(await early.finish(DIGEST), true)
+    })
+  })
+
   it('is given up without a trace', async () => {
     await withFake({}, {}, async ({ registry, repository }) => {
       const blob = new Growing()
@@ -86,6 +100,10 @@ describe('a blob that is sent while it is made', () => {
 describe('a large blob that is written to a registry', () => {
   const large = randomBytes(10 * MIB)
   const digest = digestOf(large)
+  /** Its MiB the other way round. */
+  const otherDigest = digestOf(
+    Buffer.concat(Array.from({ length: 10 }, (_, at) => large.subarray((9 - at) * MIB, (10 - at) * MIB))),
+  )
   const write = async (content: RegistryContent) => {
     const writer = await content.writer('large')
     for (let at = 0; at < large.length; at += MIB) await writer.write(large.subarray(at, at + MIB))
@@ -112,7 +130,7 @@ describe('a large blob that is written to a registry', () => {
     })
   })
 
-  it('is sent in the usual way where that has failed', async () => {
+  it('is sent in the usual way where that has failed, and so is each that follows', async () => {
     await inContent(async (registry, content) => {
       registry.fault = (request, response) => {
         if (request.method === 'PATCH') fail(response, 404, 'UNSUPPORTED', 'no')
@@ -123,6 +141,12 @@ describe('a large blob that is written to a registry', () => {
       await content.settle([digest])
       assert.equal(stored(registry, digest)?.length, large.length)
       assert.deepEqual(methods(registry).slice(-2), ['POST', 'PUT'])
+      registry.seen = []
+      const next = await content.writer('next')
+      for (let at = large.length; at > 0; at -= MIB) await next.write(large.subarray(at - MIB, at))
+      await next.commit({ digest: otherDigest, sizeBytes: large.length })
+      await content.settle([otherDigest])
+      assert.deepEqual(methods(registry), ['HEAD', 'POST', 'PUT'])
     })
   })
 
