@@ -8,8 +8,8 @@ import { NotFoundError } from '../../shared/errors.ts'
 import { type Descriptor, MEDIA_TYPE } from '../image/descriptor.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
 import { type Index, parseIndex } from '../image/manifest.ts'
-import { invalidAnswer } from './errors.ts'
-import type { Repository } from './repository.ts'
+import { invalidAnswer, RegistryError } from './errors.ts'
+import type { FoundManifest, Repository } from './repository.ts'
 
 /** Of an artifact that has nothing to say of itself. */
 const EMPTY_CONFIG = { mediaType: 'application/vnd.oci.empty.v1+json', bytes: Buffer.from('{}') }
@@ -62,13 +62,18 @@ export async function findArtifacts(
   const found = listed.flatMap(({ manifests }) => manifests).filter(isOfType)
   if (found.length > 0) return found
   // There, too, where the registry has learnt to list them only since, or tells other types than they have.
-  return ((await tagIndex(repository, subject)) ?? emptyIndex()).manifests.filter(isOfType)
+  const tagged = await indexOf(repository.manifest(tagOf(subject)), subject).catch((error) => {
+    // Some say of a tag that is not there that it is forbidden; this one has answered already.
+    if (pages !== null && isForbidden(error)) return undefined
+    throw error
+  })
+  return (tagged ?? emptyIndex()).manifests.filter(isOfType)
 }
 
 /** @see "Referrers Tag Schema": the index lists them, and every client that adds one writes it */
 async function addToTag(repository: Repository, subject: Digest, descriptor: Descriptor): Promise<void> {
   for (let tried = 0; tried < TAG_TRIES; tried++) {
-    const index = (await tagIndex(repository, subject)) ?? emptyIndex()
+    const index = (await indexOf(repository.manifestForWriting(tagOf(subject)), subject)) ?? emptyIndex()
     if (index.manifests.some(({ digest }) => digest === descriptor.digest)) return
     const bytes = Buffer.from(JSON.stringify({ ...index, manifests: [...index.manifests, descriptor] }))
     await repository.putManifest(tagOf(subject), MEDIA_TYPE.ociIndex, bytes)
@@ -76,14 +81,19 @@ async function addToTag(repository: Repository, subject: Digest, descriptor: Des
   throw invalidAnswer(`${repository.registry} does not keep what is written under ${tagOf(subject)}`)
 }
 
-async function tagIndex(repository: Repository, subject: Digest): Promise<Index | undefined> {
+/** @returns undefined where there is none under the tag of the subject */
+async function indexOf(found: Promise<FoundManifest>, subject: Digest): Promise<Index | undefined> {
   try {
-    const { bytes } = await repository.manifest(tagOf(subject))
+    const { bytes } = await found
     return parseIndex(bytes, `index ${tagOf(subject)}`)
   } catch (error) {
     if (error instanceof NotFoundError) return undefined
     throw error
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof RegistryError && ['REGISTRY_DENIED', 'REGISTRY_UNAUTHORIZED'].includes(error.code)
 }
 
 function emptyIndex(): Index {

@@ -93,6 +93,11 @@ export class Repository {
     return (await sizeIn(this.#hosts.writer(), asking)) !== undefined
   }
 
+  /** As it is where it would be written: a mirror may have an older one. @throws {NotFoundError} @throws {RegistryError} */
+  async manifestForWriting(reference: string): Promise<FoundManifest> {
+    return await manifestIn(this.#hosts.writer(), reference)
+  }
+
   async mount(digest: Digest, from: string): Promise<boolean> {
     return await mountBlob(this.#hosts.writer(), digest, from)
   }

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { attachArtifact, findArtifacts } from '../../optimizer/registry/referrers.ts'
+import { fail } from '../helpers/fake-registry.ts'
+import { withMirrors } from '../helpers/mirrored-registry.ts'
 import { withFake } from '../helpers/registry-client.ts'
 
 const TYPE = 'application/vnd.example.v1'
@@ -65,6 +67,40 @@ describe('a registry that tells referrers in pages', () => {
       )
       pages = Number.POSITIVE_INFINITY
       assert.equal((await findArtifacts(repository, SUBJECT.digest, TYPE)).length, 100)
+    })
+  })
+})
+
+describe('a registry that has answered that there are none', () => {
+  it('has none, also where it says of the tag, which is not there, that it is forbidden', async () => {
+    for (const [referrers, status] of [
+      [true, 401],
+      [true, 403],
+      [false, 403],
+    ] as const)
+      await withFake({ referrers }, {}, async ({ registry, repository }) => {
+        registry.fault = ({ url = '' }, response) => {
+          if (url.includes('/manifests/')) fail(response, status, 'DENIED', 'no')
+          return url.includes('/manifests/')
+        }
+        const finding = findArtifacts(repository, SUBJECT.digest, TYPE)
+        if (referrers) assert.deepEqual(await finding, [])
+        else await assert.rejects(finding, { code: 'REGISTRY_DENIED' })
+      })
+  })
+})
+
+describe('the tag that lists artifacts', () => {
+  it('is gone on from as the registry has it, not as a mirror has had it', async () => {
+    await withMirrors(1, async ({ mirrors: [mirror], own, repository }) => {
+      const tag = SUBJECT.digest.replace(':', '-')
+      mirror?.addManifest('team/app', tag, MEDIA_TYPE.ociIndex, { schemaVersion: 2, manifests: [] })
+      for (const text of ['one', 'two']) await attachArtifact(repository, artifact(text))
+      const index = JSON.parse(own.manifests.get('team/app')?.get(tag)?.bytes.toString() ?? '{}')
+      const texts = index.manifests.map(
+        (descriptor: { annotations: { text: string } }) => descriptor.annotations.text,
+      )
+      assert.deepEqual(texts, ['one', 'two'])
     })
   })
 })
