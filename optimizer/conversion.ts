@@ -96,6 +96,7 @@ export interface ConvertedPlatform<Origin> {
 export interface Conversion<Origin> {
   /** What the new name points at: an index where the source was one, else a manifest. */
   target: Descriptor
+  /** In the order of the source's index. */
   platforms: ConvertedPlatform<Origin>[]
   attestations: { kept: number; dropped: number }
   /** Other manifests of the source's index that the result lacks. */
@@ -150,8 +151,7 @@ export async function convertImages<Origin>(
   context: ConversionContext,
 ): Promise<Conversion<Origin>> {
   const { from, to, resolved, output } = request
-  const platforms: ConvertedPlatform<Origin>[] = []
-  for (const image of resolved.images) platforms.push(await convertPlatform(request, image, context))
+  const platforms = await convertPlatforms(request, context)
   context.signal.throwIfAborted()
   const kept =
     output.attestations === 'keep'
@@ -214,6 +214,19 @@ export function spoolRequest(
   { signal, stages }: Pick<ConversionContext, 'signal' | 'stages'>,
 ): SpoolRequest {
   return { content, image, ...(gzipHelper === null ? {} : { gzipHelper }), space, signal, stages }
+}
+
+/** First the image whose layers are there already: until it is converted they take the disk that others count on. */
+async function convertPlatforms<Origin>(
+  request: ConversionRequest<Origin>,
+  context: ConversionContext,
+): Promise<ConvertedPlatform<Origin>[]> {
+  const { images } = request.resolved
+  const early = images.filter((image) => image === request.early?.image)
+  const converted = new Map<ResolvedImage, ConvertedPlatform<Origin>>()
+  for (const image of new Set([...early, ...images]))
+    converted.set(image, await convertPlatform(request, image, context))
+  return images.map((image) => converted.get(image) as ConvertedPlatform<Origin>)
 }
 
 async function convertPlatform<Origin>(
