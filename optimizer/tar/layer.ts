@@ -112,7 +112,7 @@ async function readLayer(
   tell: (entries: readonly TarEntry[], readableBytes: number) => void = () => {},
 ): Promise<IndexedLayer> {
   const { descriptor, diffId } = source
-  const blob = new CheckedBlob(source.blob, descriptor)
+  const blob = new CheckedBlob(source.blob, descriptor, source.signal)
   const indexer = new TarIndexer()
   const uncompressed = new DigestCounter()
   try {
@@ -188,12 +188,15 @@ async function decompressed(
 class CheckedBlob implements AsyncIterable<Buffer> {
   readonly #iterator: AsyncIterator<Buffer>
   readonly #descriptor: Descriptor
+  readonly #signal: AbortSignal | undefined
   readonly #counter = new DigestCounter()
   #ahead: Buffer[] = []
 
-  constructor(source: AsyncIterable<Buffer>, descriptor: Descriptor) {
+  /** @param signal whoever waits for bytes waits no longer then */
+  constructor(source: AsyncIterable<Buffer>, descriptor: Descriptor, signal: AbortSignal | undefined) {
     this.#iterator = source[Symbol.asyncIterator]()
     this.#descriptor = descriptor
+    this.#signal = signal
   }
 
   async peek(bytes: number): Promise<Buffer> {
@@ -216,13 +219,17 @@ class CheckedBlob implements AsyncIterable<Buffer> {
     }
   }
 
-  /** Tells the source that nobody reads on. */
+  /** Tells the source that nobody reads on: it hears that when it has what it waits for, which may take minutes. */
   async close(): Promise<void> {
-    await this.#iterator.return?.()
+    const closing = Promise.resolve(this.#iterator.return?.())
+    await whileWanted(closing, this.#signal).catch((error: unknown) => {
+      if (this.#signal?.aborted !== true) throw error
+    })
   }
 
   async #take(): Promise<Buffer | undefined> {
-    const { done, value } = await this.#iterator.next()
+    this.#signal?.throwIfAborted()
+    const { done, value } = await whileWanted(this.#iterator.next(), this.#signal)
     if (done) return undefined
     this.#counter.update(value)
     if (this.#counter.sizeBytes > this.#descriptor.size) throw this.#wrongSize('more than')
@@ -245,4 +252,16 @@ class CheckedBlob implements AsyncIterable<Buffer> {
       `the store gave ${amount} the ${size} bytes of its descriptor`,
     )
   }
+}
+
+/** @throws the signal's reason, also while `promise` is pending for ever */
+async function whileWanted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  return await new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason)
+    const settled = () => signal.removeEventListener('abort', giveUp)
+    if (signal.aborted) giveUp()
+    else signal.addEventListener('abort', giveUp)
+    promise.then(resolve, reject).then(settled)
+  })
 }

@@ -115,6 +115,27 @@ describe('layers read early', () => {
     await early.close()
   })
 
+  for (const keeps of [true, false])
+    it(`end at once when nobody wants them, whether kept (${keeps}) or not, from a source that has stalled, too`, async () => {
+      const store = content()
+      const early = new EarlyLayers(requestOf(store), { ...KEEPING, keeps })
+      for (const index of [0, 1]) store.hold(index)
+      early.expect([0, 1])
+      await settled()
+      assert.deepEqual(store.asked, [0, 1])
+      await early.close()
+    })
+
+  it('end at once when the run is to end', async () => {
+    const store = content()
+    const ending = new AbortController()
+    const early = new EarlyLayers({ ...requestOf(store), signal: ending.signal }, KEEPING)
+    store.hold(0)
+    setImmediate(() => ending.abort(new Error('the end')))
+    await assert.rejects(early.takeAll(), /the end/)
+    await early.close()
+  })
+
   it('tell what was known of a layer that is not read, and keep what becomes known', () => {
     const early = new EarlyLayers(requestOf(content()), KEEPING)
     assert.equal(early.contentsOf(0), null)

@@ -147,6 +147,24 @@ describe('Opening a layer', () => {
     assert.deepEqual(readdirSync(folder), [])
   })
 
+  for (const [form, blob] of [
+    ['tar', TAR],
+    ['gzip', BLOB],
+    ['zstd', zstdFrame(TAR)],
+  ] as const)
+    for (const heldBytes of [0, 60])
+      it(`waits for no source that has stalled after ${heldBytes} bytes of ${form} when its signal says so`, async () => {
+        const stop = new AbortController()
+        async function* stalled(): AsyncGenerator<Buffer> {
+          if (heldBytes > 0) yield blob.subarray(0, heldBytes)
+          setImmediate(() => stop.abort(new Error('stop')))
+          await new Promise(() => {})
+        }
+        const layer = source(blob, { blob: stalled(), signal: stop.signal })
+        await assert.rejects(() => openLayer(layer), /stop/)
+        assert.deepEqual(readdirSync(folder), [])
+      })
+
   it('tells its source when it does not read on', async () => {
     let closed = false
     async function* endless(): AsyncGenerator<Buffer> {
