@@ -36,6 +36,9 @@ export async function showWithoutContainerd(
       '--fast',
       '--runner',
       'runc',
+      // Beside containerd's own folders, which can have overlays: the home folder may not.
+      '--cache-dir',
+      join(folder, 'cache'),
       ...WARM,
     ])
     const { record, stages } = JSON.parse(printed) as ConversionResult
