@@ -2,12 +2,12 @@
 import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../shared/errors.ts'
 import { nearest, suggestion } from '../shared/nearest.ts'
-import { HELP_FACT, spelled } from '../shared/program-facts.ts'
+import { HELP_FACT, type OptionFact, optionFact, spelled } from '../shared/program-facts.ts'
 import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
 import { DRIVE_ORDER, driveOrder } from './commands/drive-order.ts'
 import { type CommandName, TITLES } from './commands/titles.ts'
-import { withTypedValues } from './commands/typed-values.ts'
+import { isTyped, withTypedValues } from './commands/typed-values.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
 const LOADERS: Record<CommandName, () => Promise<Command>> = {
@@ -55,8 +55,9 @@ export async function runCommandLine(words: string[], run: RunCommand): Promise<
   const subject = typed[0] ?? ''
   if (words[0] === 'help' && name === undefined && !subject.startsWith('-')) throw unknownCommand(subject)
   const command = name === undefined ? null : await LOADERS[name]()
-  const asksForHelp = typed.some((arg) => arg === '--help' || arg === '-h')
-  const args = command === null || asksForHelp ? typed : withTypedValues(typed, commandFact(command).options)
+  const options = knownOptions(command)
+  const asksForHelp = words[0] === 'help' || isTyped(['--help', '-h'], typed, options)
+  const args = command === null || asksForHelp ? typed : withTypedValues(typed, options)
   try {
     if (command === null || asksForHelp || !args.some((arg) => /^--config(=|$)/.test(arg))) {
       await commandLine(args, run, command).parseAsync()
@@ -69,6 +70,17 @@ export async function runCommandLine(words: string[], run: RunCommand): Promise<
   } catch (error) {
     throw error instanceof UnknownOptionError ? await withOwner(error) : error
   }
+}
+
+/** Whether versions are asked for, whatever else the words say; `--version` may be the value of an option, too. */
+export async function asksForVersion(words: readonly string[]): Promise<boolean> {
+  const name = commandOf(words)
+  return isTyped(['--version'], words, knownOptions(name === undefined ? null : await LOADERS[name]()))
+}
+
+/** All that may be typed, with what every command has. */
+function knownOptions(command: Command | null): OptionFact[] {
+  return [optionFact('version', VERSION_OPTION), ...(command === null ? [] : commandFact(command).options)]
 }
 
 /** An option that the command does not have, nor one with a name like it. */

@@ -25,7 +25,7 @@ export interface ProgramStreams {
  * @returns the exit status, one of {@link EXIT}; nothing is thrown
  */
 export async function runProgram(args: string[], streams: ProgramStreams = process): Promise<number> {
-  if (args.includes('--version') && !args.includes('--')) {
+  if (await asksForVersion(args)) {
     const { versionText } = await import('./commands/version.ts')
     streams.stdout.write(versionText())
     return EXIT.done
@@ -61,6 +61,12 @@ export async function runProgram(args: string[], streams: ProgramStreams = proce
   } finally {
     for (const signal of SIGNALS) process.off(signal, interrupt)
   }
+}
+
+/** The parser is loaded only where it takes more than a look. */
+async function asksForVersion(args: string[]): Promise<boolean> {
+  if (args[0] === '--version' || !args.includes('--version')) return args[0] === '--version'
+  return await (await import('./command-line.ts')).asksForVersion(args)
 }
 
 function consoleOf(argv: Arguments, { stderr }: ProgramStreams): Console {

@@ -47,6 +47,22 @@ function requireOneWord(
   throw new UsageError('USAGE', `${word} takes a JSON array of strings as one word: write ${word} '${all}'`)
 }
 
+/** Whether one of these spellings is among the words as an option: not as another's value, nor behind `--`. */
+export function isTyped(
+  spellings: readonly string[],
+  args: readonly string[],
+  options: readonly OptionFact[],
+): boolean {
+  const withValue = options.filter(({ kind }) => kind !== 'flag')
+  const takeNext = new Set(withValue.flatMap(({ name, aliases }) => [name, ...aliases].map(spelled)))
+  for (let at = 0; at < args.length && args[at] !== '--'; at++) {
+    const word = args[at] as string
+    if (spellings.includes(word)) return true
+    if (takeNext.has(word)) at++
+  }
+  return false
+}
+
 function takesArray({ describe }: OptionFact): boolean {
   return /\bJSON array\b/.test(describe)
 }

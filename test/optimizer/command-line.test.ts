@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { allCommands, runCommandLine } from '../../optimizer/command-line.ts'
+import { allCommands, asksForVersion, runCommandLine } from '../../optimizer/command-line.ts'
 import type { Arguments, CommandContext } from '../../optimizer/commands/command.ts'
 import { programFact } from '../../optimizer/program.ts'
 import type { CodedError } from '../../shared/errors.ts'
@@ -49,6 +49,14 @@ describe('a mistake in the command line', () => {
     [
       ['record', 'image', '--perod=5s'],
       /^there is no option --perod of optimizer record: did you mean --period\?/,
+    ],
+    [
+      ['record', 'image', '--label', '--version'],
+      /^--label needs a value, and --version looks like an option: write --label=--version where it is the value/,
+    ],
+    [
+      ['record', 'image', '--label', '--help'],
+      /^--label needs a value, and --help looks like an option: write --label=--help where it is the value/,
     ],
     [
       ['inspect', '--jsno', 'image'],
@@ -189,6 +197,23 @@ describe('the table of commands', () => {
       )
     }
   })
+})
+
+describe('versions', () => {
+  const cases: [args: string[], asked: boolean][] = [
+    [['--version'], true],
+    [['record', '--version', 'image'], true],
+    [['record', 'image', '--label', 'a=b', '--version'], true],
+    [['record', 'image', '--terminal', '--version'], true],
+    [['record', 'image', '--label', '--version'], false],
+    [['record', 'image', '--label=--version'], false],
+    [['record', 'image', '--', '--version'], false],
+    [['record', 'image'], false],
+  ]
+  for (const [args, asked] of cases)
+    it(`${args.join(' ')}: ${asked ? 'asked for' : 'not asked for'}`, async () => {
+      assert.equal(await asksForVersion(args), asked)
+    })
 })
 
 describe('the program', () => {
