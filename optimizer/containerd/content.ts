@@ -154,7 +154,7 @@ export class Ingest {
   }
 
   /**
-   * @throws {AlreadyExistsError} the blob is there already; it belongs to the lease now as well
+   * @throws {AlreadyExistsError} the blob is there already; it is not the lease's thereby
    * @throws {ContainerdError} CONTENT_MISMATCH
    */
   async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {

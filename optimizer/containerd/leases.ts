@@ -1,4 +1,5 @@
 /** Service Leases: what is created under a lease is not collected while the lease lives. */
+import type { Digest } from '../image/digest.ts'
 import type { Connection } from './connection.ts'
 import { ifFound } from './errors.ts'
 import { LeasesService } from './generated/leases.ts'
@@ -31,6 +32,14 @@ export class Leases {
   async delete(id: string): Promise<boolean> {
     const options = { what: `the lease ${id}`, timeoutSeconds: COLLECTION_TIMEOUT_SECONDS }
     return await ifFound(this.#connection.unary(LeasesService.delete, { id, sync: true }, options))
+  }
+
+  /** A blob that is there already belongs to this connection's lease as well, if it has one. Whether it is there is not asked. */
+  async addBlob(digest: Digest): Promise<void> {
+    const { leaseId: id } = this.#connection
+    if (id === undefined) return
+    const request = { id, resource: { id: digest, type: 'content' } }
+    await this.#connection.unary(LeasesService.addResource, request, { what: `the lease ${id}` })
   }
 
   /** Leases that have the label, whatever its value; all without a label. */

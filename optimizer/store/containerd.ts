@@ -66,7 +66,11 @@ export class ContainerdContentStore implements ContentStore {
   }
 
   async setLabels(digest: Digest, labels: Record<string, string>): Promise<void> {
-    await this.#containerd.content.setLabels(digest, labels)
+    const { content, leases } = this.#containerd
+    // Whoever else holds it may let it go while the rest of our image is made.
+    await leases.addBlob(digest)
+    if (Object.keys(labels).length === 0) await content.info(digest)
+    else await content.setLabels(digest, labels)
   }
 }
 

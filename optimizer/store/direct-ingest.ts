@@ -9,30 +9,52 @@ import { storeFullError } from '../containerd/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import type { LocalBlobs } from './local-blobs.ts'
 
+/**
+ * Going on with an ingest, the daemon hashes what it holds within a transaction of its database, for which all else that
+ * writes there waits: so much takes it some tenths of a second. What follows comes through the daemon.
+ */
+const DIRECT_BYTES_MAX = 256 * 1024 * 1024
+
 export class DirectIngest {
   readonly #content: Content
   readonly #ref: string
   readonly #file: FileHandle
+  readonly #bytesMax: number
   #position = 0
   #resumed: Ingest | undefined
 
-  private constructor(content: Content, ref: string, file: FileHandle) {
+  private constructor(content: Content, ref: string, file: FileHandle, bytesMax: number) {
+    this.#bytesMax = bytesMax
     this.#content = content
     this.#ref = ref
     this.#file = file
   }
 
-  /** @returns undefined where its file is not to be had; nothing is left then */
-  static async open(content: Content, blobs: LocalBlobs, ref: string): Promise<DirectIngest | undefined> {
+  /**
+   * @param bytesMax beyond which the daemon is asked to go on, and is sent the rest
+   * @returns undefined where its file is not to be had; nothing is left then
+   */
+  static async open(
+    content: Content,
+    blobs: LocalBlobs,
+    ref: string,
+    bytesMax = DIRECT_BYTES_MAX,
+  ): Promise<DirectIngest | undefined> {
     await content.prepare(ref)
     const file = await blobs.openIngest(ref)
-    if (file !== undefined) return new DirectIngest(content, ref, file)
+    if (file !== undefined) return new DirectIngest(content, ref, file, bytesMax)
     await content.abort(ref)
     return undefined
   }
 
   /** @throws {PreconditionError} STORE_FULL, CONTENT_UNWRITABLE */
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#position >= this.#bytesMax) this.#resumed ??= await this.#resume()
+    if (this.#resumed !== undefined) return await this.#resumed.write(bytes)
+    await this.#writeToFile(bytes)
+  }
+
+  async #writeToFile(bytes: Uint8Array): Promise<void> {
     try {
       for (let written = 0; written < bytes.length; ) {
         const rest = bytes.length - written
@@ -41,18 +63,24 @@ export class DirectIngest {
         this.#position += bytesWritten
       }
     } catch (cause) {
-      const details = messageOf(cause)
-      if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
-        throw storeFullError(`the ingest ${this.#ref}`, details, cause)
-      const message = `cannot write to the ingest ${this.#ref} in containerd's root folder: ${details}; try --no-direct-reads`
-      throw new PreconditionError('CONTENT_UNWRITABLE', message, { cause })
+      throw this.#unwritable(cause)
     }
+  }
+
+  /** What is written is on the disk before the daemon is asked: it would wait for that within its transaction. */
+  async #resume(): Promise<Ingest> {
+    try {
+      await this.#file.datasync()
+    } catch (cause) {
+      throw this.#unwritable(cause)
+    }
+    await this.#file.close()
+    return this.#content.resume(this.#ref, this.#position)
   }
 
   /** @throws as {@link Ingest.commit} */
   async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
-    await this.#file.close()
-    this.#resumed = this.#content.resume(this.#ref, this.#position)
+    this.#resumed ??= await this.#resume()
     await this.#resumed.commit(digest, sizeBytes, labels)
   }
 
@@ -61,5 +89,13 @@ export class DirectIngest {
     await this.#file.close().catch(() => {})
     if (this.#resumed === undefined) await this.#content.abort(this.#ref)
     else await this.#resumed.abort()
+  }
+
+  #unwritable(cause: unknown): Error {
+    const details = messageOf(cause)
+    if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
+      return storeFullError(`the ingest ${this.#ref}`, details, cause)
+    const message = `cannot write to the ingest ${this.#ref} in containerd's root folder: ${details}; try --no-direct-reads`
+    return new PreconditionError('CONTENT_UNWRITABLE', message, { cause })
   }
 }

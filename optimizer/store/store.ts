@@ -39,7 +39,7 @@ export interface ContentStore {
    * @param likelyBytes how large the blob will be, as far as that is known: a store may have another way for large ones
    */
   writer(ref: string, likelyBytes?: number): Promise<BlobWriter>
-  /** Merges labels; an empty value removes one. @throws {NotFoundError} */
+  /** Merges labels; an empty value removes one. The blob is kept as if this run had written it. @throws {NotFoundError} */
   setLabels(digest: Digest, labels: Record<string, string>): Promise<void>
   /**
    * Has a blob of another store without its bytes passing through here, where the two can do that.

@@ -41,7 +41,9 @@ export async function* gunzip(
   { lendsPieces = false }: GunzipOptions = {},
 ): AsyncGenerator<Buffer> {
   const input = new GzipInput(source)
-  yield* member(input, createInflater(), new PieceMemory({ isLent: lendsPieces }))
+  const inflater = createInflater()
+  const first = member(input, inflater, new PieceMemory({ isLent: lendsPieces }))
+  yield* lendsPieces && inflater === undefined ? lent(first) : first
   const next = await input.peek((bytes) => (bytes.length < 2 ? undefined : isGzip(bytes)))
   if (next === true) {
     const content = through(createGunzip({ chunkSize: OUTPUT_BYTES }), input)

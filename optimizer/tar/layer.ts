@@ -125,6 +125,8 @@ async function readLayer(
       }
       const bytesBefore = uncompressed.sizeBytes
       const written = spool === null ? used() : spool.append(piece, used)
+      // Awaited below; what fails before that is told instead of it.
+      written?.catch(() => {})
       uncompressed.update(piece)
       indexer.push(piece)
       used()

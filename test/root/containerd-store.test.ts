@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { ContainerdContentStore, ContainerdImageStore } from '../../optimizer/store/containerd.ts'
+import { DirectIngest } from '../../optimizer/store/direct-ingest.ts'
 import { LocalBlobs } from '../../optimizer/store/local-blobs.ts'
 import type { ContentStore } from '../../optimizer/store/store.ts'
 import { NotFoundError } from '../../shared/errors.ts'
@@ -132,8 +133,44 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     assert.deepEqual(await opened.client.content.listIngests('test-large'), [])
   })
 
+  it('sends the rest of a very large one through the daemon, behind what the file holds', async () => {
+    const store = await storeOf(opened.daemon.namespace, true)
+    const { content } = opened.client
+    const blobs = new LocalBlobs(opened.client)
+    const writer = (await DirectIngest.open(content, blobs, 'test-very-large', 10)) ?? assert.fail('no file')
+    const pieces = ['the file ', 'holds this, ', 'the daemon is sent this, ', 'and this']
+    for (const piece of pieces) await writer.write(Buffer.from(piece))
+    const text = pieces.join('')
+    await writer.commit(digestOf(text), text.length, { 'containerd.io/gc.root': 'test' })
+    assert.equal(await textOf(store, digestOf(text)), text)
+  })
+
   it('gives no namespace what another one has', async () => {
     const { digest } = await written('seen by one alone')
     await assert.rejects(textOf(await storeOf('another', true), digest), NotFoundError)
+  })
+})
+
+describe('a blob that another run has written', { skip }, () => {
+  it('outlives that run where this one wanted to write it, or takes it as it is', async () => {
+    const { client, stop } = await openContainerd()
+    const storeUnder = async (lease: string) => {
+      await client.leases.create(lease, {}, new Date(Date.now() + 3600_000))
+      return new ContainerdContentStore(client.underLease(lease), lease)
+    }
+    const write = async (store: ContainerdContentStore, text: string) => {
+      const writer = await store.writer('blob')
+      await writer.write(Buffer.from(text))
+      await writer.commit({ digest: digestOf(text), sizeBytes: text.length })
+    }
+    const [other, own] = [await storeUnder('other'), await storeUnder('own')]
+    for (const text of ['written twice', 'kept as it is', 'nobody else wants this']) await write(other, text)
+    await write(own, 'written twice')
+    await own.setLabels(digestOf('kept as it is'), {})
+    await client.leases.delete('other')
+    assert.equal((await own.info(digestOf('written twice'))).sizeBytes, 13)
+    assert.equal((await own.info(digestOf('kept as it is'))).sizeBytes, 13)
+    await assert.rejects(own.info(digestOf('nobody else wants this')), NotFoundError)
+    await stop()
   })
 })
