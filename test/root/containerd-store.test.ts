@@ -152,8 +152,9 @@ describe("reading blobs from containerd's own files", { skip }, () => {
 })
 
 describe('a blob that another run has written', { skip }, () => {
-  it('outlives that run where this one wanted to write it, or takes it as it is', async () => {
+  it('outlives that run where this one wanted to write it, or takes it as it is', async (t) => {
     const { client, stop } = await openContainerd()
+    t.after(stop)
     const storeUnder = async (lease: string) => {
       await client.leases.create(lease, {}, new Date(Date.now() + 3600_000))
       return new ContainerdContentStore(client.underLease(lease), lease)
@@ -171,6 +172,5 @@ describe('a blob that another run has written', { skip }, () => {
     assert.equal((await own.info(digestOf('written twice'))).sizeBytes, 13)
     assert.equal((await own.info(digestOf('kept as it is'))).sizeBytes, 13)
     await assert.rejects(own.info(digestOf('nobody else wants this')), NotFoundError)
-    await stop()
   })
 })
