@@ -62,7 +62,14 @@ function ownTraces(bench: OptimizerBench, stderr: string): string[] {
   const own = folders.filter((name) => stderr.includes(name)).map((name) => join(runFoldersRoot(), name))
   const mounts = own.flatMap((folder) => mountPointsBelow(folder))
   const files = readdirSync(bench.temporaryFolder)
-  return [...own, ...mounts, ...files, ...workloads(bench), ...processesOf(bench)]
+  return [...own, ...mounts, ...files, ...workloads(bench), ...processesOf(bench), ...controlGroups(stderr)]
+}
+
+/** Of the runs that something could not be removed of. */
+function controlGroups(stderr: string): string[] {
+  const ids = new Set(stderr.match(/\bhotlayer-[0-9a-f]{12}\b/g))
+  const hierarchies = ['/sys/fs/cgroup', ...mountPointsBelow('/sys/fs/cgroup')]
+  return hierarchies.flatMap((hierarchy) => [...ids].map((id) => join(hierarchy, id))).filter(existsSync)
 }
 
 /** Processes below the shims of this containerd: workloads. */

@@ -1,9 +1,14 @@
 /** What a run should not leave: compared before and after, or expected to be nothing. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Containerd } from '../../optimizer/containerd/client.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
 import { RUN_FILE, RUN_ID_PREFIX, runFoldersRoot } from '../../optimizer/workload/run.ts'
+
+/** Longer than any run of another test is without processes in its group. */
+const GROUP_TIMEOUT_MS = 30_000
+const GROUP_POLL_MS = 50
 
 /**
  * Everything temporary of runs in this containerd namespace, and of their processes, as readable lines.
@@ -28,7 +33,7 @@ export async function leftovers(
   }
   for (const { id } of await containerd.leases.list()) if (!except.includes(id)) found.push(`lease ${id}`)
   for (const ref of await containerd.content.listIngests('')) found.push(`ingest ${ref}`)
-  found.push(...processes(containerd.namespace), ...cgroups())
+  found.push(...processes(containerd.namespace), ...(await cgroups()))
   return found
 }
 
@@ -62,16 +67,26 @@ function processes(namespace: string): string[] {
 }
 
 /**
- * Groups of runs whose folder is gone: a run that lives still has its folder. A group with processes in it belongs to
- * a run that lives where its folder cannot be seen from here (a chroot, say): our own workloads are told as tasks.
+ * Groups of runs whose folder is gone: a run that lives still has its folder. Empty ones, for a group with processes in
+ * it belongs to a run that lives where its folder cannot be seen from here (a chroot, say): our own workloads are told
+ * as tasks. And those that stay: a group is empty for a moment while such a run begins or ends, and while the test of
+ * a containerd that has died takes that away.
  */
-function cgroups(): string[] {
+async function cgroups(): Promise<string[]> {
+  const deadline = performance.now() + GROUP_TIMEOUT_MS
+  for (;;) {
+    const left = emptyGroups()
+    if (left.length === 0 || performance.now() > deadline) return left.map((folder) => `cgroup ${folder}`)
+    await delay(GROUP_POLL_MS)
+  }
+}
+
+function emptyGroups(): string[] {
   return list('/sys/fs/cgroup').flatMap((hierarchy) =>
     list(join('/sys/fs/cgroup', hierarchy))
       .filter((name) => name.startsWith(RUN_ID_PREFIX) && !existsSync(join(runFoldersRoot(), name)))
       .map((name) => join('/sys/fs/cgroup', hierarchy, name))
-      .filter((folder) => !isPopulated(folder))
-      .map((folder) => `cgroup ${folder}`),
+      .filter((folder) => !isPopulated(folder)),
   )
 }
 

@@ -7,7 +7,7 @@ import { creationFailure } from '../creation-failure.ts'
 import type { Container, ContainerRequest, ExecProcess, TaskEnd } from '../engine.ts'
 import type { ContainerdRun } from '../run.ts'
 import type { TerminalSize } from '../terminal/terminal-mode.ts'
-import { killWorkload, removeWorkloadCgroup } from '../workload-cgroup.ts'
+import { removeWorkloadCgroup } from '../workload-cgroup.ts'
 import { startTask, waitForTask } from './outage.ts'
 import { endTask } from './teardown.ts'
 
@@ -42,7 +42,7 @@ export class ContainerdContainer implements Container {
     const removeTask = undo.push(`the task ${id}`, () =>
       endTask(containerd.tasks, id).catch(async (error: unknown) => {
         // Nobody else is left to end it; `clean` removes the rest once containerd is back.
-        await killWorkload(id)
+        await removeGroup(run)
         throw error
       }),
     )
@@ -52,10 +52,7 @@ export class ContainerdContainer implements Container {
     } catch (error) {
       if (!(error instanceof ContainerdError)) throw error
       // crun leaves the group where it fails after having made it.
-      if (error.code === 'CONTAINERD_ERROR')
-        await removeWorkloadCgroup(id).catch((cause) =>
-          run.log.warn(`could not remove the control group ${id}: ${messageOf(cause)}`),
-        )
+      if (error.code === 'CONTAINERD_ERROR') await removeGroup(run)
       throw creationFailure(detailsOf(error), error)
     }
   }
@@ -101,5 +98,14 @@ export class ContainerdContainer implements Container {
 
   async remove(): Promise<void> {
     await this.#remove()
+  }
+}
+
+/** What is left of the workload in its control group, and the group. */
+async function removeGroup({ id, log }: ContainerdRun): Promise<void> {
+  try {
+    await removeWorkloadCgroup(id)
+  } catch (error) {
+    log.warn(`could not remove the control group ${id}: ${messageOf(error)}`)
   }
 }
