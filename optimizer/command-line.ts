@@ -3,11 +3,11 @@ import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../shared/errors.ts'
 import { nearest, suggestion } from '../shared/nearest.ts'
 import { HELP_FACT, type OptionFact, optionFact, spelled } from '../shared/program-facts.ts'
+import { isTyped, withTypedValues } from '../shared/typed-values.ts'
 import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
 import { DRIVE_ORDER, driveOrder } from './commands/drive-order.ts'
 import { type CommandName, TITLES } from './commands/titles.ts'
-import { isTyped, withTypedValues } from './commands/typed-values.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
 const LOADERS: Record<CommandName, () => Promise<Command>> = {

@@ -6,8 +6,9 @@ import type { Shell } from '../../shared/completion.ts'
 import { CodedError, messageOf, UsageError } from '../../shared/errors.ts'
 import { suggestion } from '../../shared/nearest.ts'
 import { spelled } from '../../shared/program-facts.ts'
+import { optionWords, withTypedValues } from '../../shared/typed-values.ts'
 import type { FormatName } from './list-format.ts'
-import { ABOUT, EPILOGUE, OPTIONS } from './options.ts'
+import { ABOUT, EPILOGUE, OPTIONS, programFact } from './options.ts'
 import { type PathFilter, parseGlob, pathFilter } from './path-filter.ts'
 
 export interface StandAloneRequest {
@@ -54,29 +55,17 @@ export function notifierCommandLine(args: string[]): Argv {
     })
 }
 
-/** Names of options that take no value, with all their spellings. */
-const FLAGS = new Set(
-  Object.entries<{ type?: string; alias?: string }>(OPTIONS).flatMap(([name, { type, alias }]) =>
-    type === 'boolean' ? [name, alias ?? name] : [],
-  ),
-)
+const FACTS = programFact().commands.flatMap((command) => command.options)
 
 /**
- * With `--` before the first word of the command: yargs takes a command called `true` or `false` for the value of a
- * flag before it.
+ * What the parser cannot mistake: values with their options, and `--` before the first word of the command, since yargs
+ * takes a command called `true` or `false` for the value of a flag before it.
  */
-export function commandApart(args: readonly string[]): string[] {
-  let isValue = false
-  for (const [index, word] of args.entries()) {
-    if (word === '--') break
-    if (!isValue && /^(?:true|false)$/.test(word))
-      return [...args.slice(0, index), '--', ...args.slice(index)]
-    const isOption = word.startsWith('-') && word !== '-'
-    if (!isOption && !isValue) break
-    const name = word.startsWith('--') ? word.slice(2) : word.slice(-1)
-    isValue = isOption && !word.includes('=') && !FLAGS.has(name)
-  }
-  return [...args]
+function plainWords(args: readonly string[]): string[] {
+  const end = optionWords(args, FACTS)
+  const command = args.slice(end)
+  const apart = command.length === 0 || command[0] === '--' ? command : ['--', ...command]
+  return [...withTypedValues(args.slice(0, end), FACTS), ...apart]
 }
 
 type Values = { _: string[] } & Record<string, unknown>
@@ -89,7 +78,7 @@ export function parseCommandLine(
   const parser = notifierCommandLine(args)
   let values: Values
   try {
-    values = parser.parse(commandApart(args), {}, (_error: unknown, _argv: unknown, output: string) => {
+    values = parser.parse(plainWords(args), {}, (_error: unknown, _argv: unknown, output: string) => {
       help = output
     }) as unknown as Values
   } catch (cause) {
@@ -189,10 +178,7 @@ function ownWords(message: string): string {
   const choice = /^Invalid values: Argument: (\S+), Given: (".*?"), Choices: (.*)$/.exec(message)
   if (choice !== null) return `--${choice[1]} ${choice[2]}: write one of ${choice[3]?.replaceAll('"', '')}`
   const missing = /^Not enough arguments following: (\S+)$/.exec(message)
-  if (missing !== null) {
-    const option = spelled(missing[1] ?? '')
-    return `${option} needs a value; one that begins with a dash is written ${option.length === 2 ? `${option}VALUE` : `${option}=VALUE`}`
-  }
+  if (missing !== null) return `${spelled(missing[1] ?? '')} needs a value`
   const unknown = /^Unknown arguments?: ([^,]+)/.exec(message)?.[1]
   if (unknown !== undefined) return `there is no option ${spelled(unknown)}${suggestedOption(unknown)}`
   return message

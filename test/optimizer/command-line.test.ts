@@ -114,6 +114,8 @@ describe('a value that begins with a dash', () => {
       '-',
       '--http',
       '-x',
+      '-ie',
+      '-Y=2',
     ]
     const argv = await parse(
       'record',
@@ -129,7 +131,7 @@ describe('a value that begins with a dash', () => {
     const { env, 'wait-on-line': line, cwd, http, args, 'pids-limit': pids, settle, source } = argv
     assert.deepEqual(
       [env, line, cwd, http, args, pids, settle, source],
-      [['-X=1', '--debug'], ['--- ready'], '-', ['-x'], '-x', '-1', '1s', 'image'],
+      [['-X=1', '--debug', '-Y=2'], ['--- ready'], '-', ['-x'], '-x', '-1', '1s', 'image'],
     )
   })
 

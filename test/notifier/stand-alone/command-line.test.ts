@@ -73,6 +73,27 @@ describe('the command line of a stand-alone notifier', () => {
     }
   })
 
+  it('takes what begins with a dash for the value of an option that takes one, as the optimizer does', () => {
+    for (const args of [
+      ['-o', '-x'],
+      ['--output', '-x'],
+      ['--output=-x'],
+      ['-s', '-o', '-x'],
+      ['-so', '-x'],
+    ]) {
+      const { output, target } = parse(...args, 'ls', '-l')
+      assert.deepEqual(
+        [output, target],
+        [resolve('-x'), { words: ['ls', '-l'], root: undefined }],
+        args.join(' '),
+      )
+    }
+    const { filter, target } = parse('--exclude', '-x', '--exclude', '--y', 'true', '--reads')
+    assert.deepEqual(target, { words: ['true', '--reads'], root: undefined })
+    const left = ['-x', '--y', 'z'].filter((name) => filter(Buffer.from(resolve(name))))
+    assert.deepEqual(left, ['z'])
+  })
+
   it('takes a process instead of a command', () => {
     assert.deepEqual(parse('--pid', '42').target, { pid: 42 })
   })
@@ -129,7 +150,15 @@ describe('the command line of a stand-alone notifier', () => {
     [['-o', 'a', '-o', 'b', 'ls'], /--output may be given only once/],
     [['--pid', '1', '--pid', '2'], /--pid may be given only once/],
     [['--format', '-o', 'x', 'ls'], /--format needs a value/],
-    [['--mount', '-o', 'x', 'ls'], /--mount needs a value/],
+    [
+      ['--mount', '-o', 'x', 'ls'],
+      /^--mount needs a value, and -o looks like an option: write --mount=-o where/,
+    ],
+    [['-so', '--version'], /^-o needs a value, and --version looks like an option: write --output=--version/],
+    [['--output', '--', 'ls'], /^--output needs a value/],
+    [['-s', '--output'], /^--output needs a value/],
+    [['-summary', 'ls'], /^there is no option -summary: did you mean --summary\?/],
+    [['--pid', '-1'], /^--pid -1: write the number of a process/],
     [['--mount=', 'ls'], /--mount needs a value/],
     [['--include', '', 'ls'], /--include needs a value/],
     [['--exclude', '/[z-a]', 'ls'], /--exclude \/\[z-a\]: this is no pattern/],

@@ -1,35 +1,76 @@
 /** Words behind options that take a value, as they were typed: what begins with a dash is a value as well. */
-import { UsageError } from '../../shared/errors.ts'
-import { nearest } from '../../shared/nearest.ts'
-import { type OptionFact, spelled } from '../../shared/program-facts.ts'
+import { UsageError } from './errors.ts'
+import { nearest } from './nearest.ts'
+import { type OptionFact, spelled } from './program-facts.ts'
+
+type Spellings = ReadonlyMap<string, OptionFact>
 
 /**
  * The same words, where `--name -value` is written as `--name=-value`, which the parser cannot mistake.
  * @throws {UsageError} USAGE: a value is missing
  */
 export function withTypedValues(args: readonly string[], options: readonly OptionFact[]): string[] {
-  const bySpelling = new Map(
-    options.flatMap((option) =>
-      [option.name, ...option.aliases].map((name) => [spelled(name), option] as const),
-    ),
-  )
+  const bySpelling = spellings(options)
   const words: string[] = []
   for (let at = 0; at < args.length; at++) {
     const word = args[at] as string
     if (word === '--') return [...words, ...args.slice(at)]
-    const option = bySpelling.get(word)
     // One dash less than meant would be a bundle of letters.
     const [, long = ''] = /^-([a-z][a-z-]+)(?:=|$)/.exec(word) ?? []
     if (bySpelling.has(`--${long}`))
       throw new UsageError('USAGE', `there is no option -${long}: did you mean --${long}? (--help shows how)`)
-    if (option === undefined || option.kind === 'flag') words.push(word)
+    const taking = takingValue(word, bySpelling)
+    if (taking === undefined) words.push(word)
     else {
       at++
-      requireOneWord(word, option, args.slice(at), bySpelling)
-      words.push(...withValue(word, option, args[at], bySpelling))
+      const { flags, spelling, option } = taking
+      requireOneWord(spelling, option, args.slice(at), bySpelling)
+      words.push(...flags, ...withValue(spelling, option, args[at], bySpelling))
     }
   }
   return words
+}
+
+/** How many words come before the first that is neither an option nor the value of one, or before `--`. */
+export function optionWords(args: readonly string[], options: readonly OptionFact[]): number {
+  const bySpelling = spellings(options)
+  let at = 0
+  for (; at < args.length; at++) {
+    const word = args[at] as string
+    if (!word.startsWith('-') || word === '-' || word === '--') return at
+    if (takingValue(word, bySpelling) !== undefined) at++
+  }
+  return Math.min(at, args.length)
+}
+
+function spellings(options: readonly OptionFact[]): Spellings {
+  return new Map(
+    options.flatMap((option) =>
+      [option.name, ...option.aliases].map((name) => [spelled(name), option] as const),
+    ),
+  )
+}
+
+interface TakingValue {
+  /** What stands before it in a bundle of letters: `-s` of `-so`. */
+  flags: string[]
+  spelling: string
+  option: OptionFact
+}
+
+/** The option of this word whose value is the next word. */
+function takingValue(word: string, bySpelling: Spellings): TakingValue | undefined {
+  const [, letters, last = ''] = /^-([^-=]+)([^-=])$/.exec(word) ?? []
+  const isBundle =
+    letters !== undefined && [...letters].every((letter) => isFlag(bySpelling.get(`-${letter}`)))
+  const spelling = isBundle ? `-${last}` : word
+  const option = bySpelling.get(spelling)
+  if (option === undefined || isFlag(option)) return undefined
+  return { flags: isBundle ? [`-${letters}`] : [], spelling, option }
+}
+
+function isFlag(option: OptionFact | undefined): boolean {
+  return option?.kind === 'flag'
 }
 
 /** A command in plain words goes on where the option's value ends: `--args nginx -g`. */
@@ -37,7 +78,7 @@ function requireOneWord(
   word: string,
   option: OptionFact,
   [value = '', ...rest]: readonly string[],
-  bySpelling: ReadonlyMap<string, OptionFact>,
+  bySpelling: Spellings,
 ): void {
   const isKnown = (text: string) => bySpelling.has(text.split('=', 1)[0] as string)
   const [next = ''] = rest
@@ -71,7 +112,7 @@ function withValue(
   word: string,
   option: OptionFact,
   value: string | undefined,
-  bySpelling: ReadonlyMap<string, OptionFact>,
+  bySpelling: Spellings,
 ): string[] {
   if (value === undefined || value === '--')
     throw new UsageError('USAGE', `${word} needs a value (--help shows how)`)
