@@ -37,7 +37,7 @@ export async function explained(
   record: string,
 ): Promise<ImageAnalysis> {
   const records = [{ file: record, platform: null, record: readRecord(await readFile(record, 'utf8')) }]
-  const place = { address: daemon.address, namespace: daemon.namespace, directReads: true }
+  const place = { address: daemon.address, namespace: daemon.namespace, directContent: true }
   return await withSource(parseLocation('image', image), place, async ({ content, images, name }) => {
     const found = await resolveImage(images, content, name, hostPlatform())
     return await explainImage(content, found, async () => null, { records, recordAnyLayer: false })

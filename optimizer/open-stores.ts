@@ -19,7 +19,7 @@ export interface ContainerdPlace {
   address: string
   namespace: string
   /** Read blobs from its files where these are on this machine. */
-  directReads: boolean
+  directContent: boolean
   /** How registries are reached; the usual ways where it is absent. */
   registry?: RegistrySettings
   /** Ends what is under way with a registry. */

@@ -1,7 +1,7 @@
 /** Documents that are made from the programs themselves: `npm run docs` writes them, this test refuses stale ones. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { manPage } from '../bin/man-page.ts'
 import { notifierCommandLine } from '../notifier/stand-alone/command-line.ts'
@@ -153,6 +153,40 @@ describe('documents are what the programs say of themselves (`npm run docs` writ
       if (process.env.UPDATE_DOCS !== undefined) writeFileSync(new URL(path, ROOT), wanted)
       assert.equal(read(path), wanted)
     })
+})
+
+/** Of other programs, where their use is told in words. */
+const OPTIONS_OF_OTHERS = ['--network', '--no-install-recommends', '--prefetch-files', '--test']
+/** Have a program's options beside ours: another's, or those of the benchmarks. */
+const OTHERS_TOO = ['docs/benchmarks.md', 'docs/migrating.md']
+
+describe('an option that is told of', () => {
+  const told = (path: string, pattern: RegExp) =>
+    [...read(path).matchAll(pattern)].map(([, option = '']) => `${option} in ${path}`)
+
+  it('is one that there is', async () => {
+    const facts = [...(await programFact()).commands, ...notifierFact().commands]
+    const options = facts.flatMap(({ options }) => options.flatMap(({ name, aliases }) => [name, ...aliases]))
+    const known = new Set([...options.map((name) => `--${name}`), ...OPTIONS_OF_OTHERS])
+    const documents = readdirSync(new URL('docs/', ROOT))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`)
+      .filter((path) => !OTHERS_TOO.includes(path))
+    const sources = ['optimizer', 'notifier', 'shared'].flatMap((folder) =>
+      readdirSync(new URL(`${folder}/`, ROOT), { recursive: true })
+        .map((name) => `${folder}/${String(name)}`)
+        .filter((path) => path.endsWith('.ts')),
+    )
+    const all = [
+      ...['README.md', ...documents].flatMap((path) => told(path, /`(--[a-z][a-z0-9-]*)/g)),
+      // Where a message says what to do.
+      ...sources.flatMap((path) => told(path, /\b(?:give|try|use|with|without) (--[a-z][a-z0-9-]*)/g)),
+    ]
+    assert.deepEqual(
+      all.filter((text) => !known.has(text.split(' ')[0] as string)),
+      [],
+    )
+  })
 })
 
 describe('a man page', () => {

@@ -26,8 +26,8 @@ export interface ContainerdOptions {
   /** Path of containerd's socket. */
   address: string
   namespace: string
-  /** Read blobs from its files where these are on this machine. */
-  directReads: boolean
+  /** Read and write blobs in its files where these are on this machine. */
+  directContent: boolean
   /** How registries are reached. */
   registry: RegistrySettings
 }
@@ -50,14 +50,14 @@ export function addSocketOptions(yargs: Argv): Argv {
     })
 }
 
-/** Of commands that read blobs. */
+/** Of commands that read or write blobs. */
 export function addContainerdOptions(yargs: Argv): Argv {
-  return addRegistryOptions(addSocketOptions(yargs)).option('direct-reads', {
+  return addRegistryOptions(addSocketOptions(yargs)).option('no-direct-content', {
     group: 'containerd:',
     type: 'boolean',
-    default: true,
+    default: false,
     describe:
-      "read blobs from containerd's own files where these are on this machine, not through the daemon",
+      'read and write blobs through the daemon, also where its content store is on this machine (docs/stores.md)',
   })
 }
 
@@ -115,7 +115,7 @@ export function containerdOptions(argv: Arguments): ContainerdOptions {
   return {
     address: address.replace(/^unix:(?:\/\/)?/, ''),
     namespace,
-    directReads: argv['direct-reads'] !== false,
+    directContent: argv['no-direct-content'] !== true,
     registry: registrySettings(argv),
   }
 }

@@ -17,8 +17,8 @@ export class Containerd {
   readonly namespace: string
   /** containerd's own version. */
   readonly version: string
-  /** Whether blobs may be read from its files where these are on this machine. */
-  readonly directReads: boolean
+  /** Whether blobs may be read and written in its files where these are on this machine. */
+  readonly directContent: boolean
   readonly content: Content
   readonly images: Images
   readonly leases: Leases
@@ -29,12 +29,12 @@ export class Containerd {
   readonly namespaces: Namespaces
   readonly #connection: Connection
 
-  private constructor(connection: Connection, version: string, directReads: boolean) {
+  private constructor(connection: Connection, version: string, directContent: boolean) {
     this.#connection = connection
     this.address = connection.address
     this.namespace = connection.namespace
     this.version = version
-    this.directReads = directReads
+    this.directContent = directContent
     this.content = new Content(connection)
     this.images = new Images(connection)
     this.leases = new Leases(connection)
@@ -53,12 +53,12 @@ export class Containerd {
   static async connect(
     address: string,
     namespace: string,
-    options: { directReads?: boolean } = {},
+    options: { directContent?: boolean } = {},
   ): Promise<Containerd> {
     const connection = Connection.open(address, namespace)
     try {
       const { version } = await connection.unary(VersionService.version, {}, { what: 'the version' })
-      return new Containerd(connection, version, options.directReads ?? true)
+      return new Containerd(connection, version, options.directContent ?? true)
     } catch (error) {
       connection.close()
       throw error
@@ -67,7 +67,7 @@ export class Containerd {
 
   /** The same channel; what is created through it belongs to the lease. */
   underLease(leaseId: string): Containerd {
-    return new Containerd(this.#connection.underLease(leaseId), this.version, this.directReads)
+    return new Containerd(this.#connection.underLease(leaseId), this.version, this.directContent)
   }
 
   imagesOf(namespace: string): Images {

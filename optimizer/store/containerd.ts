@@ -28,7 +28,7 @@ export class ContainerdContentStore implements ContentStore {
   constructor(containerd: Containerd, runId: string) {
     this.#containerd = containerd
     this.#runId = runId
-    this.#local = containerd.directReads ? new LocalBlobs(containerd) : null
+    this.#local = containerd.directContent ? new LocalBlobs(containerd) : null
   }
 
   async info(digest: Digest): Promise<BlobInfo> {

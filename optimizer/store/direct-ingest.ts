@@ -95,7 +95,7 @@ export class DirectIngest {
     const details = messageOf(cause)
     if (['ENOSPC', 'EDQUOT'].includes(systemCodeOf(cause) ?? ''))
       return storeFullError(`the ingest ${this.#ref}`, details, cause)
-    const message = `cannot write to the ingest ${this.#ref} in containerd's root folder: ${details}; try --no-direct-reads`
+    const message = `cannot write to the ingest ${this.#ref} in containerd's root folder: ${details}; try --no-direct-content`
     return new PreconditionError('CONTENT_UNWRITABLE', message, { cause })
   }
 }

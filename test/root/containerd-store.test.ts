@@ -72,9 +72,9 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     await opened.stop()
   })
 
-  async function storeOf(namespace: string, directReads: boolean): Promise<ContainerdContentStore> {
+  async function storeOf(namespace: string, directContent: boolean): Promise<ContainerdContentStore> {
     const { address } = opened.daemon
-    const client = await Containerd.connect(address, namespace, { directReads })
+    const client = await Containerd.connect(address, namespace, { directContent })
     clients.push(client)
     return new ContainerdContentStore(client, 'test')
   }
