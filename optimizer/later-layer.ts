@@ -43,7 +43,7 @@ export interface ComingLayer {
  * Indexed already, and decompressed again for its bytes: layers that do not fit on the disk together.
  * @param open decompresses it anew
  */
-export function laterLayer(indexed: IndexedLayer, turn: Turn, open: () => Promise<OpenedLayer>): OpenedLayer {
+export function laterLayer(indexed: IndexedLayer, turn: Turn, open: ComingLayer['open']): OpenedLayer {
   const later = comingLayer({ ...indexed, open }, turn)
   const { ready, read, readInto, close } = later
   return { ...indexed, ...(ready === undefined ? {} : { ready }), read, readInto, close }

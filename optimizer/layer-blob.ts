@@ -29,7 +29,7 @@ export function layerBlob(
 ): LayerBlob {
   const descriptor = image.manifest.layers[index] as Descriptor
   return {
-    blob: content.read(descriptor.digest),
+    blob: content.read(descriptor.digest, { signal }),
     descriptor,
     diffId: image.config.rootfs.diff_ids[index] as Digest,
     ...(gzipHelper === undefined ? {} : { gzipHelper }),

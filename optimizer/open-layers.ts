@@ -149,9 +149,11 @@ async function layersOneByOne(request: SpoolRequest, early: EarlyLayers | null):
   const known = request.image.manifest.layers.map((_, index) => early?.indexed(index))
   const how = ', and each again later: --spool-limit holds one at a time'
   const indexed = await indexMissing(request, known, how)
-  const open = (index: number) =>
-    openLayer({ ...layerBlob(request, index, signal), space, spoolPath: space.newPath() })
-  return indexed.map((layer, index) => laterLayer(layer, turn, () => open(index)))
+  const open = (index: number, wanted: AbortSignal = signal) => {
+    const blob = layerBlob(request, index, AbortSignal.any([signal, wanted]))
+    return openLayer({ ...blob, space, spoolPath: space.newPath() })
+  }
+  return indexed.map((layer, index) => laterLayer(layer, turn, (wanted) => open(index, wanted)))
 }
 
 async function readAll(

@@ -35,6 +35,13 @@ export class MemoryHolder implements Holder {
   }
 }
 
+export interface BlobReading {
+  /** Keeps what a mirror gives until it is known to be right; in memory where it is absent. */
+  newHolder(): Holder
+  /** Aborted when nobody wants the blob any more: nothing of it is fetched or kept from then on. */
+  wanted: AbortSignal | undefined
+}
+
 /**
  * Of a part nobody knows the digest: it is of one host, and not checked. Of a whole blob the last host's bytes are not
  * checked here either.
@@ -44,39 +51,38 @@ export async function* blobFromHosts(
   hosts: Hosts,
   digest: Digest,
   range: BlobRange,
-  newHolder: () => Holder,
+  { newHolder = () => new MemoryHolder(), wanted }: Partial<BlobReading> = {},
 ): AsyncGenerator<Buffer, void, undefined> {
+  wanted?.throwIfAborted()
   const mirrors = hosts.able('pull', digest)
   const last = mirrors.pop() as Session
   const failures: CodedError[] = []
   const held = new HeldBlob(digest, range, newHolder)
+  const failed = (session: Session, error: unknown, next?: Session) => {
+    // That one was given up says nothing of it.
+    wanted?.throwIfAborted()
+    return hosts.failed(session, error, next, digest)
+  }
+  const asking = (session: Session) => (wanted === undefined ? session : session.until(wanted))
   try {
     for (const [index, mirror] of mirrors.entries()) {
-      const failure = await held.fill(mirror)
+      const failure = await held.fill(asking(mirror))
       if (failure === null) return yield* held.read()
-      failures.push(hosts.failed(mirror, failure.error, mirrors[index + 1] ?? last, digest))
+      failures.push(failed(mirror, failure.error, mirrors[index + 1] ?? last))
     }
-    if (held.sizeBytes === 0) return yield* fromLast(hosts, last, digest, range, failures)
+    if (held.sizeBytes === 0) {
+      try {
+        return yield* downloadBlob(asking(last), digest, range)
+      } catch (error) {
+        throw noneGave([...failures, failed(last, error)])
+      }
+    }
     // What a mirror gave before it broke off is used where the digest proves the whole.
-    const failure = await held.fill(last)
+    const failure = await held.fill(asking(last))
     if (failure === null) return yield* held.read()
-    throw noneGave([...failures, hosts.failed(last, failure.error, undefined, digest)])
+    throw noneGave([...failures, failed(last, failure.error)])
   } finally {
     await held.close()
-  }
-}
-
-async function* fromLast(
-  hosts: Hosts,
-  last: Session,
-  digest: Digest,
-  range: BlobRange,
-  failures: readonly CodedError[],
-): AsyncGenerator<Buffer, void, undefined> {
-  try {
-    yield* downloadBlob(last, digest, range)
-  } catch (error) {
-    throw noneGave([...failures, hosts.failed(last, error, undefined, digest)])
   }
 }
 

@@ -6,7 +6,7 @@ import { DOCUMENT_BYTES_MAX } from '../image/manifest.ts'
 import type { BlobRange } from './download.ts'
 import { type BlobUnderWay, EarlyUpload } from './early-upload.ts'
 import { invalidAnswer, RegistryError } from './errors.ts'
-import { blobFromHosts, type Holder, MemoryHolder } from './failover.ts'
+import { type BlobReading, blobFromHosts } from './failover.ts'
 import type { Hosts } from './hosts.ts'
 import { ACCEPTED_DOCUMENTS, DOCUMENT_TYPES } from './media-types.ts'
 import { type Asking, sizeIn } from './presence.ts'
@@ -71,15 +71,14 @@ export class Repository {
 
   /**
    * Whoever reads it checks its digest.
-   * @param newHolder keeps what a mirror gives until it is known to be right
-   * @throws {NotFoundError} @throws {RegistryError}
+   * @throws {NotFoundError} @throws {RegistryError} @throws the reason of `wanted`
    */
   blob(
     digest: Digest,
     range: BlobRange,
-    newHolder: () => Holder = () => new MemoryHolder(),
+    options: Partial<BlobReading> = {},
   ): AsyncGenerator<Buffer, void, undefined> {
-    return blobFromHosts(this.#hosts, digest, range, newHolder)
+    return blobFromHosts(this.#hosts, digest, range, options)
   }
 
   /** Asked before there is anything to write. @throws {RegistryError} */

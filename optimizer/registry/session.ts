@@ -68,6 +68,12 @@ export class Session {
     return new Session({ ...this.options, endpoint }, this.#authorizer)
   }
 
+  /** The same for as long as somebody wants what it is asked for. */
+  until(wanted: AbortSignal): Session {
+    const signal = AbortSignal.any([this.options.signal, wanted])
+    return new Session({ ...this.options, signal }, this.#authorizer)
+  }
+
   get host(): string {
     return this.options.endpoint.base.host
   }

@@ -10,7 +10,7 @@ import type { RegistrySettings } from '../registry/settings.ts'
 import { requireExpected } from './expected-content.ts'
 import { BlobLabels } from './labels.ts'
 import { RegistryUploads } from './registry-uploads.ts'
-import type { BlobInfo, BlobWriter, ContentStore } from './store.ts'
+import type { BlobInfo, BlobWriter, ContentStore, ReadOptions } from './store.ts'
 import { TransitBlob } from './transit.ts'
 
 /** What a digest is, as the documents that name it say. */
@@ -49,9 +49,8 @@ export class RegistryContent implements ContentStore {
 
   async *read(
     digest: Digest,
-    range: { offsetBytes?: number; lengthBytes?: number } = {},
+    { offsetBytes = 0, lengthBytes, signal }: ReadOptions = {},
   ): AsyncIterable<Buffer> {
-    const { offsetBytes = 0, lengthBytes } = range
     const endBytes = lengthBytes === undefined ? undefined : offsetBytes + lengthBytes
     if (endBytes === offsetBytes) return
     const held = this.#held.get(digest)
@@ -60,7 +59,7 @@ export class RegistryContent implements ContentStore {
     if (document !== undefined) return yield document.subarray(offsetBytes, endBytes)
     const isWhole = offsetBytes === 0 && endBytes === undefined
     const sizeBytes = this.#named.get(digest)?.sizeBytes ?? this.#present.get(digest)
-    const pieces = this.#fetch(digest, { offsetBytes, endBytes, sizeBytes })
+    const pieces = this.#fetch(digest, { offsetBytes, endBytes, sizeBytes }, signal)
     yield* isWhole && this.#keeps ? this.#kept(digest, sizeBytes, pieces) : pieces
   }
 
@@ -156,8 +155,8 @@ export class RegistryContent implements ContentStore {
     })
   }
 
-  #fetch(digest: Digest, range: BlobRange): AsyncGenerator<Buffer, void, undefined> {
-    return this.repository.blob(digest, range, () => new TransitBlob(this.#folder))
+  #fetch(digest: Digest, range: BlobRange, wanted?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+    return this.repository.blob(digest, range, { wanted, newHolder: () => new TransitBlob(this.#folder) })
   }
 
   async *#kept(

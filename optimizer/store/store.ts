@@ -25,6 +25,13 @@ export interface BlobWriter {
   abort(): Promise<void>
 }
 
+export interface ReadOptions {
+  offsetBytes?: number
+  lengthBytes?: number
+  /** When nobody wants it any more: what is on its way from afar is given up then. */
+  signal?: AbortSignal
+}
+
 export interface ContentStore {
   /** @throws {NotFoundError} */
   info(digest: Digest): Promise<BlobInfo>
@@ -32,7 +39,7 @@ export interface ContentStore {
    * The blob's bytes in order, in pieces of at most 1 MiB or so. Not verified here: readers of layers hash as they go.
    * @throws {NotFoundError}
    */
-  read(digest: Digest, range?: { offsetBytes?: number; lengthBytes?: number }): AsyncIterable<Buffer>
+  read(digest: Digest, options?: ReadOptions): AsyncIterable<Buffer>
   /**
    * Opens an ingest. What an earlier, interrupted ingest of the same `ref` left is discarded.
    * @param ref names the ingest, unique within this run

@@ -8,6 +8,7 @@ import { hostPlatform } from '../../optimizer/image/platform.ts'
 import { withComingLayers, withOpenLayers } from '../../optimizer/open-layers.ts'
 import { Stages } from '../../optimizer/stages.ts'
 import type { ResolvedImage } from '../../optimizer/store/resolve.ts'
+import type { ReadOptions } from '../../optimizer/store/store.ts'
 import type { OpenedLayer } from '../../optimizer/tar/layer.ts'
 import { SpoolSpace } from '../../optimizer/tar/spool-space.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
@@ -21,6 +22,8 @@ const NEVER = new AbortController().signal
 /** Tells what is asked of it, and gives it when it may. */
 class WatchedStore extends MemoryContentStore {
   readonly asked: number[] = []
+  /** Until when, in the same order. */
+  readonly wanted: AbortSignal[] = []
   #held = new Map<number, Promise<void>>()
 
   /** @returns gives it */
@@ -30,27 +33,29 @@ class WatchedStore extends MemoryContentStore {
     return give
   }
 
-  override async *read(
-    digest: Digest,
-    range?: { offsetBytes?: number; lengthBytes?: number },
-  ): AsyncIterable<Buffer> {
+  override async *read(digest: Digest, options: ReadOptions = {}): AsyncIterable<Buffer> {
     const index = TARS.findIndex((tar) => digestOf(tar) === digest)
-    if (range === undefined) {
+    if (options.lengthBytes === undefined) {
       this.asked.push(index)
+      this.wanted.push(options.signal ?? assert.fail('nobody says how long it is wanted'))
       await this.#held.get(index)
     }
-    yield* super.read(digest, range)
+    yield* super.read(digest, options)
   }
 }
 
-function requestOf(content: MemoryContentStore, space = new SpoolSpace({ folder: tmpdir() })) {
-  for (const tar of TARS) content.add(tar)
-  const layers = TARS.map((tar) => ({ mediaType: 'x', digest: digestOf(tar), size: tar.length }))
+function requestOf(
+  content: MemoryContentStore,
+  space = new SpoolSpace({ folder: tmpdir() }),
+  tars: readonly Buffer[] = TARS,
+) {
+  for (const tar of tars) content.add(tar)
+  const layers = tars.map((tar) => ({ mediaType: 'x', digest: digestOf(tar), size: tar.length }))
   const image = {
     name: 'image',
     platform: hostPlatform(),
     manifest: { layers },
-    config: { rootfs: { diff_ids: TARS.map((tar) => digestOf(tar)) } },
+    config: { rootfs: { diff_ids: tars.map((tar) => digestOf(tar)) } },
   } as unknown as ResolvedImage
   return { content, image, signal: NEVER, stages: new Stages(SILENT_LOG), space }
 }
@@ -103,6 +108,27 @@ describe('layers read early', () => {
     assert.deepEqual(early.contentsOf(0)?.[0]?.path, 'file-0')
     await early.use(1, async ({ whole }) => void (await whole))
     assert.deepEqual(store.asked.slice(0, 3), [0, 1, 2])
+    await early.close()
+  })
+
+  it('are given up one by one where they are not used after all: their source is told so, of the same layer in another place not', async () => {
+    const store = content()
+    const twice = [TARS[0], TARS[0], TARS[2]] as Buffer[]
+    const early = new EarlyLayers(requestOf(store, undefined, twice), { ...KEEPING, keeps: false })
+    const give = store.hold(0)
+    early.expect([0, 1, 2])
+    await settled()
+    early.skip(1)
+    await settled()
+    assert.deepEqual(
+      store.wanted.map(({ aborted }) => aborted),
+      [false, true, false],
+    )
+    // The one that waited has its place.
+    assert.deepEqual(store.asked, [0, 0, 2])
+    give()
+    await early.use(0, async ({ whole }) => void (await whole))
+    assert.equal(early.indexed(0)?.entries[0]?.path, 'file-0')
     await early.close()
   })
 

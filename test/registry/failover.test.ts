@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
@@ -55,7 +56,7 @@ for (const [where, newHolder] of [
         giving(first as FakeRegistry, others)
         giving(second as FakeRegistry, BYTES.subarray(1))
         for (let times = 0; times < 2; times++)
-          assert.deepEqual(await bytesOf(repository.blob(DIGEST, WHOLE, newHolder)), BYTES)
+          assert.deepEqual(await bytesOf(repository.blob(DIGEST, WHOLE, { newHolder })), BYTES)
         assert.deepEqual(log.warnings, [
           `${first?.host} gave other bytes of blob ${DIGEST}: they have ${digestOf(others)}; ${second?.host} is asked instead`,
           `${second?.host} has 299999 bytes of blob ${DIGEST}, 300000 were to be expected: one of them is wrong; push the image again; ${own.host} is asked instead`,
@@ -182,3 +183,37 @@ describe('mirrors that do not work at all', () => {
     })
   })
 })
+
+for (const [from, mirrored] of [
+  ['a mirror', 1],
+  ['the registry itself', 0],
+] as const)
+  describe(`a blob that nobody wants any more while it comes from ${from}`, () => {
+    it('is fetched no further, nothing of it is kept, and that says nothing of the host', async () => {
+      await withMirrors(mirrored, async ({ mirrors, own, repository, log }) => {
+        const [host = own] = mirrors
+        host.addBlob('team/app', BYTES)
+        const stalled = new EventEmitter()
+        const [begun, gone] = [once(stalled, 'begun'), once(stalled, 'gone')]
+        host.fault = (_, response) => {
+          response.once('close', () => stalled.emit('gone'))
+          response.writeHead(200, { 'content-length': BYTES.length })
+          response.write(BYTES.subarray(0, 100_000), () => stalled.emit('begun'))
+          return true
+        }
+        const unwanted = new AbortController()
+        const holder = new TransitBlob(tmpdir())
+        const options = { wanted: unwanted.signal, newHolder: () => holder }
+        const reading = bytesOf(repository.blob(DIGEST, WHOLE, options))
+        await begun
+        unwanted.abort(new NotFoundError('no use for it'))
+        await assert.rejects(reading, { message: 'no use for it' })
+        await gone
+        host.fault = () => false
+        assert.deepEqual(await bytesOf(holder.read(0, BYTES.length)), Buffer.alloc(0))
+        assert.deepEqual(await bytesOf(repository.blob(DIGEST, WHOLE)), BYTES)
+        assert.deepEqual([host.seen.length, log.warnings], [2, []])
+        if (host !== own) assert.deepEqual(own.seen, [])
+      })
+    })
+  })
