@@ -27,9 +27,7 @@ export interface StartedRegistry {
 }
 
 const MIB = 1024 * 1024
-/** A real one may be busy with its disk. */
 const SETTINGS = testSettings(tmpdir())
-const PATIENT = { ...SETTINGS, limits: { ...SETTINGS.limits, stallSeconds: 30, commitSeconds: 60 } }
 const AMD64: Platform = { os: 'linux', architecture: 'amd64' }
 const ARM64: Platform = { os: 'linux', architecture: 'arm64' }
 const SUBJECT = { mediaType: MEDIA_TYPE.ociManifest, digest: digestOf('a manifest'), size: 10 }
@@ -71,7 +69,7 @@ export function registryContract(
 
     before(async () => {
       registry = await start()
-      access = new RegistryAccess(PATIENT)
+      access = new RegistryAccess(SETTINGS)
     })
     after(async () => {
       await access?.close()
@@ -170,7 +168,7 @@ export function registryContract(
     name,
     async () => {
       const registry = await start()
-      const access = new RegistryAccess(PATIENT)
+      const access = new RegistryAccess(SETTINGS)
       const host = `127.0.0.1:${registry.port}`
       const reference = { registry: host, repository: 'team/app', tag: 'v1', digest: null }
       const images = new RegistryImages(access, reference, 'write')

@@ -331,16 +331,12 @@ function basic({ username, password }: { username: string; password: string }): 
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
-/** Nothing of this machine's own settings; short waits. */
+/**
+ * Nothing of this machine's own settings. What comes again comes soon; deadlines are the usual ones, so that no busy machine
+ * is taken for a silent registry: a test of one shortens it.
+ */
 export function testSettings(folder: string, changes: Partial<RegistrySettings> = {}): RegistrySettings {
-  const limits = {
-    ...LIMITS,
-    stallSeconds: 1,
-    commitSeconds: 5,
-    connectSeconds: 2,
-    retrySeconds: 0.002,
-    chunkBytes: 1024 * 1024,
-  }
+  const limits = { ...LIMITS, retrySeconds: 0.002, chunkBytes: 1024 * 1024 }
   const none = { hostsFolders: [], certificateFolders: [] }
   return { ...usualSettings(folder), ...none, configFile: null, limits, ...changes }
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { NotFoundError } from '../../shared/errors.ts'
-import { fail } from '../helpers/fake-registry.ts'
+import { fail, testSettings } from '../helpers/fake-registry.ts'
 import { bytesOf, withFake } from '../helpers/registry-client.ts'
 
 const BYTES = randomBytes(700_000)
@@ -39,7 +40,8 @@ describe('a blob that is read from a registry', () => {
   })
 
   it('goes on where the answer ends too early without a word, and where nothing comes for too long', async () => {
-    await withFake({}, {}, async ({ registry, repository }) => {
+    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 2 }
+    await withFake({}, { limits }, async ({ registry, repository }) => {
       const digest = registry.addBlob('team/app', BYTES)
       let faults = 0
       registry.fault = (request, response) => {

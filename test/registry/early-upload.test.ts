@@ -71,11 +71,11 @@ describe('a blob that is sent while it is made', () => {
   })
 
   it('is given as long to be written away as a whole one', async () => {
-    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 0.2 }
+    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 1 }
     await withFake({}, { limits }, async ({ registry, repository }) => {
       registry.fault = ({ method, url = '' }, response) => {
         const answer = () => response.writeHead(202, { location: url, range: `0-${BYTES.length - 1}` }).end()
-        if (method === 'PATCH') setTimeout(answer, 500)
+        if (method === 'PATCH') setTimeout(answer, 2000)
         if (method === 'PUT') response.writeHead(201).end()
         return method === 'PATCH' || method === 'PUT'
       }

@@ -151,13 +151,13 @@ describe('a proxy that takes connections and says nothing', () => {
 
 describe('a transfer', () => {
   it('that we read slowly is not taken for one that has stalled', async () => {
-    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 0.1, tries: 1 }
+    const limits = { ...testSettings(tmpdir()).limits, stallSeconds: 1, tries: 1 }
     await withFake({}, { limits }, async ({ registry, repository }) => {
       const large = randomBytes(8 * 1024 * 1024)
       const digest = registry.addBlob('team/app', large)
       let bytes = 0
       for await (const piece of repository.blob(digest, { ...WHOLE, sizeBytes: large.length })) {
-        if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 400))
+        if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 2000))
         bytes += piece.length
       }
       assert.equal(bytes, large.length)
