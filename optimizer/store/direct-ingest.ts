@@ -13,17 +13,19 @@ import type { LocalBlobs } from './local-blobs.ts'
  * Going on with an ingest, the daemon hashes what it holds within a transaction of its database, for which all else that
  * writes there waits: so much takes it some tenths of a second. What follows comes through the daemon.
  */
-const DIRECT_BYTES_MAX = 256 * 1024 * 1024
+export const DIRECT_BYTES_MAX = 256 * 1024 * 1024
+
+type IngestContent = Pick<Content, 'prepare' | 'resume' | 'abort'>
 
 export class DirectIngest {
-  readonly #content: Content
+  readonly #content: IngestContent
   readonly #ref: string
   readonly #file: FileHandle
   readonly #bytesMax: number
   #position = 0
   #resumed: Ingest | undefined
 
-  private constructor(content: Content, ref: string, file: FileHandle, bytesMax: number) {
+  private constructor(content: IngestContent, ref: string, file: FileHandle, bytesMax: number) {
     this.#bytesMax = bytesMax
     this.#content = content
     this.#ref = ref
@@ -31,12 +33,12 @@ export class DirectIngest {
   }
 
   /**
-   * @param bytesMax beyond which the daemon is asked to go on, and is sent the rest
+   * @param bytesMax that it holds when the daemon is asked to go on, and is sent the rest
    * @returns undefined where its file is not to be had; nothing is left then
    */
   static async open(
-    content: Content,
-    blobs: LocalBlobs,
+    content: IngestContent,
+    blobs: Pick<LocalBlobs, 'openIngest'>,
     ref: string,
     bytesMax = DIRECT_BYTES_MAX,
   ): Promise<DirectIngest | undefined> {
@@ -49,9 +51,11 @@ export class DirectIngest {
 
   /** @throws {PreconditionError} STORE_FULL, CONTENT_UNWRITABLE */
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#position >= this.#bytesMax) this.#resumed ??= await this.#resume()
-    if (this.#resumed !== undefined) return await this.#resumed.write(bytes)
-    await this.#writeToFile(bytes)
+    const toFile = bytes.subarray(0, this.#bytesMax - this.#position)
+    await this.#writeToFile(toFile)
+    if (toFile.length === bytes.length) return
+    this.#resumed ??= await this.#resume()
+    await this.#resumed.write(bytes.subarray(toFile.length))
   }
 
   async #writeToFile(bytes: Uint8Array): Promise<void> {

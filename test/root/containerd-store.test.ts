@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Containerd } from '../../optimizer/containerd/client.ts'
@@ -96,6 +104,14 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     return { digest, store, file: join(folder, 'blobs', 'sha256', digest.slice('sha256:'.length)) }
   }
 
+  /** In which an ingest's bytes lie. */
+  async function ingestFile(ref: string): Promise<string> {
+    const folder = (await opened.client.introspection.contentFolder()) ?? assert.fail('it tells no folder')
+    const ingests = readdirSync(join(folder, 'ingest')).map((name) => join(folder, 'ingest', name))
+    const own = ingests.find((path) => readFileSync(join(path, 'ref'), 'utf8').endsWith(`/${ref}`))
+    return join(own ?? assert.fail('there is no such ingest'), 'data')
+  }
+
   it('gives what lies in the file, and what the daemon sends where that is asked for', async () => {
     const { digest, store, file } = await written('as it was')
     assert.equal(await textOf(store, digest), 'as it was')
@@ -117,14 +133,11 @@ describe("reading blobs from containerd's own files", { skip }, () => {
   })
 
   it('writes a large one into the file of its ingest, which the daemon reads and compares', async () => {
-    const folder = (await opened.client.introspection.contentFolder()) ?? assert.fail('it tells no folder')
     const store = await storeOf(opened.daemon.namespace, true)
     const text = 'not through the daemon'
     const writer = await store.writer('large', LARGE_BYTES)
     await writer.write(Buffer.from(text))
-    const ingests = readdirSync(join(folder, 'ingest')).map((name) => join(folder, 'ingest', name))
-    const own = ingests.find((path) => readFileSync(join(path, 'ref'), 'utf8').endsWith('/test-large'))
-    const file = join(own ?? assert.fail('there is no such ingest'), 'data')
+    const file = await ingestFile('test-large')
     assert.equal(readFileSync(file, 'utf8'), text)
     writeFileSync(file, text.toUpperCase())
     const commit = writer.commit({ digest: digestOf(text), sizeBytes: text.length })
@@ -137,12 +150,24 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     const store = await storeOf(opened.daemon.namespace, true)
     const { content } = opened.client
     const blobs = new LocalBlobs(opened.client)
-    const writer = (await DirectIngest.open(content, blobs, 'test-very-large', 10)) ?? assert.fail('no file')
+    const held: number[] = []
+    const watched = {
+      prepare: (ref: string) => content.prepare(ref),
+      abort: (ref: string) => content.abort(ref),
+      resume(ref: string, heldBytes: number) {
+        held.push(statSync(file).size, heldBytes)
+        return content.resume(ref, heldBytes)
+      },
+    }
+    const writer = (await DirectIngest.open(watched, blobs, 'test-very-large', 10)) ?? assert.fail('no file')
+    const file = await ingestFile('test-very-large')
     const pieces = ['the file ', 'holds this, ', 'the daemon is sent this, ', 'and this']
     for (const piece of pieces) await writer.write(Buffer.from(piece))
     const text = pieces.join('')
     await writer.commit(digestOf(text), text.length, { 'containerd.io/gc.root': 'test' })
     assert.equal(await textOf(store, digestOf(text)), text)
+    // The daemon's database waits while it reads these.
+    assert.deepEqual(held, [10, 10])
   })
 
   it('gives no namespace what another one has', async () => {
