@@ -1,6 +1,12 @@
 /** From a registry's name to the hosts that are asked: its mirrors, then itself. */
 import { type CertificateFiles, certificatesIn, givenCertificates, NO_CERTIFICATES } from './certificates.ts'
-import { type Capability, type HostEntry, hostFolderNames, readHostsFile } from './hosts-file.ts'
+import {
+  CAPABILITIES,
+  type Capability,
+  type HostEntry,
+  hostFolderNames,
+  readHostsFile,
+} from './hosts-file.ts'
 import { isLoopback } from './proxy.ts'
 import type { RegistrySettings } from './settings.ts'
 
@@ -60,7 +66,7 @@ function ownEntry(registry: string, settings: RegistrySettings): HostEntry {
   const scheme = isPlain(registry, settings) ? 'http' : 'https'
   return {
     base: new URL(`${scheme}://${host}/v2`),
-    capabilities: ['pull', 'resolve', 'push'],
+    capabilities: CAPABILITIES,
     certificates: NO_CERTIFICATES,
     headers: {},
   }

@@ -10,7 +10,8 @@ import { messageOf, systemCodeOf } from '../../shared/errors.ts'
 import type { CertificateFiles } from './certificates.ts'
 import { RegistryError } from './errors.ts'
 
-const CAPABILITIES = ['pull', 'resolve', 'push'] as const
+/** The last one is known to later containerds alone. */
+export const CAPABILITIES = ['pull', 'resolve', 'push', 'referrers'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 
 export interface HostEntry {

@@ -105,8 +105,14 @@ export class Hosts {
     return this.#writer
   }
 
-  writerOrLast(): Session {
-    return this.#writer ?? (this.#sessions.at(-1) as Session)
+  /**
+   * What whoever is asked for attached artifacts is able to, by the API as by the tag in its place: a mirror that resolves
+   * other tags may be behind with these.
+   * @see containerd, core/remotes/docker/referrers.go
+   */
+  get listing(): Capability {
+    const isTold = this.#sessions.some(({ options }) => options.endpoint.capabilities.includes('referrers'))
+    return isTold ? 'referrers' : 'resolve'
   }
 
   #noneThatCan(capability: Capability): RegistryError {

@@ -62,7 +62,7 @@ export async function findArtifacts(
   const found = listed.flatMap(({ manifests }) => manifests).filter(isOfType)
   if (found.length > 0) return found
   // There, too, where the registry has learnt to list them only since, or tells other types than they have.
-  const tagged = await indexOf(repository.manifest(tagOf(subject)), subject).catch((error) => {
+  const tagged = await indexOf(repository.manifestOfReferrers(tagOf(subject)), subject).catch((error) => {
     // Some say of a tag that is not there that it is forbidden; this one has answered already.
     if (pages !== null && isForbidden(error)) return undefined
     throw error

@@ -159,9 +159,29 @@ export class Repository {
     )
   }
 
-  /** @returns an index a page; null where the registry does not have this part of the specification */
+  /**
+   * @returns an index a page; null where nobody has this part of the specification
+   * @throws {RegistryError}
+   */
   async referrers(digest: Digest): Promise<Buffer[] | null> {
-    const session = this.#hosts.writerOrLast()
+    try {
+      return await this.#hosts.first(this.#hosts.listing, undefined, async (session) => {
+        const pages = await this.#referrersIn(session, digest)
+        if (pages === null) throw new NotFoundError(`${session.host} does not list referrers`)
+        return pages
+      })
+    } catch (error) {
+      if (error instanceof NotFoundError) return null
+      throw error
+    }
+  }
+
+  /** What lists artifacts in place of the API, of those who are asked for that. @throws {NotFoundError} @throws {RegistryError} */
+  async manifestOfReferrers(tag: string): Promise<FoundManifest> {
+    return await this.#hosts.first(this.#hosts.listing, undefined, (session) => manifestIn(session, tag))
+  }
+
+  async #referrersIn(session: Session, digest: Digest): Promise<Buffer[] | null> {
     const pages: Buffer[] = []
     let at: string | URL | null = `/referrers/${digest}`
     while (at !== null && pages.length < REFERRERS_PAGES_MAX) {

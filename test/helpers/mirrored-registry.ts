@@ -18,10 +18,15 @@ export interface Mirrored {
   log: LogLines
 }
 
+/**
+ * @param capabilities of the mirrors
+ * @param ownCapabilities of the registry itself, as the file says; absent: it does not name it
+ */
 export async function withMirrors(
   count: number,
   body: (mirrored: Mirrored) => Promise<void>,
   capabilities = ['pull', 'resolve'],
+  ownCapabilities?: string[],
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'mirrors-'))
   const own = await FakeRegistry.start()
@@ -31,9 +36,10 @@ export async function withMirrors(
   const access = new RegistryAccess(testSettings(tmpdir(), { hostsFolders: [folder] }), { log, sleep })
   try {
     mkdirSync(join(folder, own.host))
-    const able = `capabilities = ${JSON.stringify(capabilities)}`
-    const tables = mirrors.map(({ host }) => `[host."http://${host}"]\n${able}\n`)
-    writeFileSync(join(folder, own.host, 'hosts.toml'), tables.join(''))
+    const able = (what: string[]) => `capabilities = ${JSON.stringify(what)}\n`
+    const server = ownCapabilities ? `server = "http://${own.host}"\n${able(ownCapabilities)}` : ''
+    const tables = mirrors.map(({ host }) => `[host."http://${host}"]\n${able(capabilities)}`)
+    writeFileSync(join(folder, own.host, 'hosts.toml'), [server, ...tables].join(''))
     const repository = access.repository(own.host, 'team/app', 'write')
     await body({ mirrors, own, access, repository, log })
   } finally {

@@ -3,8 +3,9 @@ import { describe, it } from 'node:test'
 import { MEDIA_TYPE } from '../../optimizer/image/descriptor.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { attachArtifact, findArtifacts } from '../../optimizer/registry/referrers.ts'
-import { fail } from '../helpers/fake-registry.ts'
-import { withMirrors } from '../helpers/mirrored-registry.ts'
+import type { Repository } from '../../optimizer/registry/repository.ts'
+import { type FakeRegistry, fail } from '../helpers/fake-registry.ts'
+import { type Mirrored, withMirrors } from '../helpers/mirrored-registry.ts'
 import { withFake } from '../helpers/registry-client.ts'
 
 const TYPE = 'application/vnd.example.v1'
@@ -102,6 +103,52 @@ describe('the tag that lists artifacts', () => {
       )
       assert.deepEqual(texts, ['one', 'two'])
     })
+  })
+})
+
+describe('what is attached in a registry with a mirror that is behind', () => {
+  const tag = SUBJECT.digest.replace(':', '-')
+  const textsOf = async (repository: Repository) =>
+    (await findArtifacts(repository, SUBJECT.digest, TYPE)).map(({ annotations }) => annotations?.text)
+  const manifest = { mediaType: MEDIA_TYPE.ociManifest, digest: digestOf('old'), size: 3 }
+  const stale = {
+    schemaVersion: 2,
+    manifests: [{ ...manifest, artifactType: TYPE, annotations: { text: 'old' } }],
+  }
+
+  it('is asked for in the registry, by API and by tag, whatever tags the mirror may resolve', async () => {
+    await withMirrors(1, async ({ mirrors: [mirror], own, repository }) => {
+      mirror?.addManifest('team/app', tag, MEDIA_TYPE.ociIndex, stale)
+      await attachArtifact(repository, artifact('new'))
+      own.seen = []
+      assert.deepEqual(await textsOf(repository), ['new'])
+      assert.deepEqual(mirror?.seen, [])
+      assert.deepEqual(own.calls(), [
+        `GET /v2/team/app/referrers/${SUBJECT.digest}`,
+        `GET /v2/team/app/manifests/${tag}`,
+      ])
+    })
+  })
+
+  it('is asked for at the mirror first where that may list it, and in the registry where the mirror does not know', async () => {
+    const ask = async ({ mirrors: [mirror], repository }: Mirrored) => {
+      await attachArtifact(repository, artifact('new'))
+      assert.deepEqual(await textsOf(repository), ['new'])
+      mirror?.addManifest('team/app', tag, MEDIA_TYPE.ociIndex, stale)
+      assert.deepEqual(await textsOf(repository), ['old'])
+    }
+    await withMirrors(1, ask, ['pull', 'referrers'])
+  })
+
+  it('is asked for at those that may resolve where no host says that it may list it', async () => {
+    const ask = async ({ mirrors: [mirror], own, repository }: Mirrored) => {
+      own.addManifest('team/app', tag, MEDIA_TYPE.ociIndex, stale)
+      assert.deepEqual(await textsOf(repository), ['old'])
+      const kinds = ({ seen }: FakeRegistry) => seen.map(({ path }) => path.split('/')[4])
+      for (const registry of [mirror as FakeRegistry, own])
+        assert.deepEqual(kinds(registry), ['referrers', 'manifests'])
+    }
+    await withMirrors(1, ask, ['pull', 'resolve'], ['pull', 'resolve'])
   })
 })
 
