@@ -4,7 +4,7 @@
  */
 import { versions } from 'node:process'
 import { gzipSync } from 'node:zlib'
-import { CodedError, UsageError } from '../shared/errors.ts'
+import { PreconditionError, UsageError } from '../shared/errors.ts'
 import { AddonError, loadAddon } from './addon.ts'
 import { ZstdFrameCompressor, zstdBinding } from './zstd.ts'
 
@@ -69,7 +69,7 @@ function binding(): CompressionBinding {
   }
 }
 
-/** The best engine of this machine for gzip, or the one asked for. @throws {CodedError} ENGINE_MISSING */
+/** The best engine of this machine for gzip, or the one asked for. @throws {PreconditionError} ENGINE_MISSING */
 export function compressionEngine(name?: EngineName): CompressionEngine {
   if (name === 'zstd') return { name, version: zstdBinding().versionString(), levelMax: ZSTD_LEVEL_MAX }
   const { libdeflateVersion } = binding()
@@ -77,7 +77,7 @@ export function compressionEngine(name?: EngineName): CompressionEngine {
     return { name: 'libdeflate', version: libdeflateVersion, levelMax: LIBDEFLATE_LEVEL_MAX }
   }
   if (name === 'libdeflate') {
-    throw new CodedError(
+    throw new PreconditionError(
       'ENGINE_MISSING',
       'the native addon was built without libdeflate; install libdeflate-dev and run: npm run build:native',
     )
@@ -94,7 +94,7 @@ export function requireCompressionLevel(level: number, engine: CompressionEngine
   )
 }
 
-/** Not for two threads at once. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+/** Not for two threads at once. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {PreconditionError} ENGINE_MISSING */
 export function createMemberCompressor(level: number, name?: EngineName): MemberCompressor {
   const engine = compressionEngine(name)
   requireCompressionLevel(level, engine)

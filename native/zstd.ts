@@ -5,20 +5,20 @@
  * @see RFC 8878; zstd.h
  */
 import { createRequire } from 'node:module'
-import { CodedError, messageOf } from '../shared/errors.ts'
+import { messageOf, PreconditionError } from '../shared/errors.ts'
 
 type Binding = typeof import('zstd-napi/binding.js')
 
 const require = createRequire(import.meta.url)
 let loaded: Binding | undefined
 
-/** @throws {CodedError} ENGINE_MISSING */
+/** @throws {PreconditionError} ENGINE_MISSING */
 export function zstdBinding(): Binding {
   try {
     loaded ??= require('zstd-napi/binding.js') as Binding
     return loaded
   } catch (cause) {
-    throw new CodedError(
+    throw new PreconditionError(
       'ENGINE_MISSING',
       `zstd cannot be loaded: ${messageOf(cause)}; run: npm rebuild zstd-napi`,
       { cause },

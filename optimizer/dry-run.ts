@@ -1,5 +1,5 @@
 /** `--dry-run`: what a run would be, without one. containerd is asked for the image's documents and nothing else. */
-import { UsageError } from '../shared/errors.ts'
+import { PreconditionError } from '../shared/errors.ts'
 import type { MarkKind } from '../shared/messages.ts'
 import { RUNC_SHIM, type RuntimeChoice } from './containerd/runtime-choice.ts'
 import { specJson } from './containerd/spec-json.ts'
@@ -83,7 +83,7 @@ export async function dryRun(request: DryRunRequest): Promise<string> {
     const image = choosePlatformToRun(resolved.images)
     if (image === undefined) {
       requireWorkloadPlatform((resolved.images[0] as ResolvedImage).platform)
-      throw new UsageError('PLATFORM_NOT_RUNNABLE', 'none of these platforms can be run here')
+      throw new PreconditionError('PLATFORM_NOT_RUNNABLE', 'none of these platforms can be run here')
     }
     const planned =
       workloads.length === 0

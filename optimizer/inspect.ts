@@ -10,6 +10,7 @@ import {
   readExternalToc,
   readToc,
 } from './estargz/reader.ts'
+import { TocError } from './estargz/toc.ts'
 import { requireStoredTocBytes } from './estargz/toc-member.ts'
 import { CONTAINERS_ANNOTATION } from './estargz/zstd-annotations.ts'
 import type { Descriptor } from './image/descriptor.ts'
@@ -105,12 +106,23 @@ export interface FoundToc {
   tocBytes: number
 }
 
-/** @throws {TocError} @throws {NotFoundError} the layer, or the blob of its TOC */
+/** @throws {TocError} naming the layer @throws {NotFoundError} the layer, or the blob of its TOC */
 export async function findToc(
   content: ContentStore,
   layer: Descriptor,
   findTocs: FindTocs,
 ): Promise<FoundToc> {
+  try {
+    return await lookForToc(content, layer, findTocs)
+  } catch (cause) {
+    if (!(cause instanceof TocError)) throw cause
+    throw new TocError(cause.code, `layer ${layer.digest}: ${cause.message}: convert its source again`, {
+      cause,
+    })
+  }
+}
+
+async function lookForToc(content: ContentStore, layer: Descriptor, findTocs: FindTocs): Promise<FoundToc> {
   const { sizeBytes } = await content.info(layer.digest)
   const read: ReadAt = (offsetBytes, lengthBytes) =>
     readRange(content, layer.digest, offsetBytes, lengthBytes)

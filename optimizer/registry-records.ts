@@ -1,7 +1,7 @@
 /** Records that a team shares through its registry: artifacts whose subject is the manifest that was recorded. */
 import { NotFoundError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { type AccessRecord, formatRecord } from '../shared/record.ts'
+import { type AccessRecord, formatRecord, RecordError } from '../shared/record.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import { type Digest, digestOf } from './image/digest.ts'
 import { DocumentError, parseManifest } from './image/manifest.ts'
@@ -108,7 +108,12 @@ async function newestRecord(
   const content = layers.find(({ mediaType }) => mediaType === RECORD_MEDIA_TYPE)
   if (content === undefined) throw new DocumentError('DOCUMENT_INVALID', `${file} holds no record`)
   const text = await readRecordBlob(repository, content, file)
-  return { file, platform, record: readRecord(text.toString('utf8')) }
+  try {
+    return { file, platform, record: readRecord(text.toString('utf8')) }
+  } catch (cause) {
+    if (!(cause instanceof RecordError)) throw cause
+    throw new RecordError(cause.code, `${file}: ${cause.message}`, { cause })
+  }
 }
 
 async function readRecordBlob(

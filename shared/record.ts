@@ -3,7 +3,7 @@
  * The file is the contract between a recording and a conversion; docs/record.md is its text.
  */
 import { isUtf8 } from 'node:buffer'
-import { CodedError, messageOf } from './errors.ts'
+import { messageOf, PreconditionError } from './errors.ts'
 import type { Counters, MarkKind } from './messages.ts'
 import { HeaderFieldError, headerFromJson } from './record-header.ts'
 
@@ -142,7 +142,7 @@ export interface AccessRecord {
 }
 
 /** A record file does not hold what it should. Codes: RECORD_MALFORMED, RECORD_VERSION_UNSUPPORTED. */
-export class RecordError extends CodedError {}
+export class RecordError extends PreconditionError {}
 
 /** When each of several workloads began, in microseconds since the first one's start: they have come one after the other. */
 export function workloadBegins({ workloads = [] }: Pick<RecordHeader, 'workloads'>): Map<string, number> {

@@ -44,7 +44,8 @@ them.`
 const HEAD = `# Command line
 
 Made from the programs' own help by \`npm run docs\`, as are their man pages. \`optimizer completion bash\` (or \`zsh\`, \`fish\`)
-and \`notifier --completion bash\` print completion scripts; [config.md](config.md) is about options in a file.
+and \`notifier --completion bash\` print completion scripts; [config.md](config.md) is about options in a file,
+[errors.md](errors.md) about error codes.
 
 ## Exit codes of optimizer
 

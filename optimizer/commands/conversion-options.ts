@@ -197,7 +197,7 @@ export function presetOf(argv: Arguments): 'fast' | 'small' | undefined {
   return argv.small === true ? 'small' : undefined
 }
 
-/** @throws {UsageError}; {CodedError} ENGINE_MISSING */
+/** @throws {UsageError}; {PreconditionError} ENGINE_MISSING */
 export function conversionOptions(argv: Arguments): ConversionOptions {
   return {
     format: layerFormat(argv),

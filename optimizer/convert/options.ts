@@ -22,7 +22,7 @@ export const COMPRESSION_LEVEL_DEFAULT = 6
 export const ZSTD_LEVEL_DEFAULT = 3
 export const CHUNK_BYTES_DEFAULT = 4 * 1024 * 1024
 
-/** null for plain tar. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+/** null for plain tar. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {PreconditionError} ENGINE_MISSING */
 export function blobFormat(format: LayerFormat): BlobFormat | null {
   switch (format.kind) {
     case 'estargz':

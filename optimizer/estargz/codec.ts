@@ -6,7 +6,7 @@ export interface Codec {
   level: number
 }
 
-/** Not for two threads at once. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+/** Not for two threads at once. @throws {UsageError} COMPRESSION_LEVEL_INVALID; {PreconditionError} ENGINE_MISSING */
 export function createCompressor({ engine, level }: Codec): MemberCompressor {
   return createMemberCompressor(level, engine)
 }

@@ -35,7 +35,7 @@ export interface EstargzOptions {
 /** What a TOC beyond {@link LARGE_TOC_BYTES} costs at the best level, this one costs a tenth of, for two bytes in a hundred. */
 const LARGE_TOC_LEVEL = 9
 
-/** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+/** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {PreconditionError} ENGINE_MISSING */
 export function estargzFormat(options: EstargzOptions): BlobFormat {
   const engine = compressionEngine(options.engine)
   const hotLevel = options.prefetchCompressionLevel ?? engine.levelMax

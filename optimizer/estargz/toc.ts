@@ -3,7 +3,7 @@
  *
  * @see stargz-snapshotter, docs/estargz.md, "TOC, TOCEntries and Footer"; estargz/types.go, JTOC and TOCEntry
  */
-import { CodedError } from '../../shared/errors.ts'
+import { PreconditionError } from '../../shared/errors.ts'
 import { type Digest, digestOf } from '../image/digest.ts'
 import type { EntryType, TarEntry } from '../tar/entry.ts'
 
@@ -50,7 +50,7 @@ export interface Toc {
 }
 
 /** A TOC cannot be read. Codes: TOC_MALFORMED, TOC_VERSION_UNSUPPORTED. */
-export class TocError extends CodedError {}
+export class TocError extends PreconditionError {}
 
 /** Where the content of a regular file, or the first chunk of it, lies, and its digests. */
 export interface TocContent {

@@ -31,7 +31,7 @@ export interface ZstdChunkedOptions {
  */
 const LARGE_TOC_LEVEL = 16
 
-/** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {CodedError} ENGINE_MISSING */
+/** @throws {UsageError} COMPRESSION_LEVEL_INVALID; {PreconditionError} ENGINE_MISSING */
 export function zstdChunkedFormat(options: ZstdChunkedOptions): BlobFormat {
   const engine = compressionEngine('zstd')
   const hotLevel = options.prefetchCompressionLevel ?? engine.levelMax

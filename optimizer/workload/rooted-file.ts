@@ -1,7 +1,7 @@
 /** Reading a file of an image's root file system without ever leaving it, whatever its symlinks say. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { CodedError, systemCodeOf } from '../../shared/errors.ts'
+import { PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 
 /** As the kernel's own limit. @see path_resolution(7) */
 const SYMLINKS_MAX = 40
@@ -10,7 +10,7 @@ const SYMLINKS_MAX = 40
  * The file's text, or null when there is no regular file at that path.
  * @param root where the file system is mounted
  * @param path absolute inside it; symlinks, absolute ones too, are followed as inside a chroot
- * @throws {CodedError} ROOTED_FILE_TOO_LARGE
+ * @throws {PreconditionError} ROOTED_FILE_TOO_LARGE
  */
 export function readRootedFile(root: string, path: string, bytesMax: number): string | null {
   const found = resolveInRoot(root, path)
@@ -27,7 +27,7 @@ export function readRootedFile(root: string, path: string, bytesMax: number): st
     const stat = fstatSync(descriptor)
     if (!stat.isFile()) return null
     if (stat.size > bytesMax)
-      throw new CodedError(
+      throw new PreconditionError(
         'ROOTED_FILE_TOO_LARGE',
         `${path} of the image has ${stat.size} bytes, at most ${bytesMax} are read`,
       )
