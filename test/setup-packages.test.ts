@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const PACKAGES = fileURLToPath(new URL('../../bin/debian-packages', import.meta.url))
+const LATER_PACKAGES = fileURLToPath(new URL('../../bin/later-packages', import.meta.url))
 
 describe('bin/debian-packages', () => {
   let folder: string
@@ -77,5 +78,43 @@ describe('bin/debian-packages', () => {
     assert.equal(stdout, 'status 3\n', stderr)
     assert.match(stderr, /cannot write .*\/tools \(see above\)/)
     assert.doesNotMatch(stderr, /not reached/)
+  })
+})
+
+describe('bin/later-packages', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'optimizer-later-'))
+    mkdirSync(join(folder, 'commands'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('fetches the lists of a later Debian once for all programs, and anew when they name what is gone', () => {
+    const commands = {
+      'apt-get': `case "$*" in
+        indextargets*) echo Packages Debian main http://debian.example/debian ;;
+        *update) echo update >>"$FOLDER/log"; cp "$FOLDER/server" "$FOLDER/lists" ;;
+        *) cmp -s "$FOLDER/server" "$FOLDER/lists" || exit 100; touch tool.deb; echo download >>"$FOLDER/log" ;;
+        esac`,
+      'dpkg-deb': 'touch "$3/tool"',
+    }
+    for (const [name, text] of Object.entries(commands))
+      writeFileSync(join(folder, 'commands', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    const script = `set -euo pipefail
+      . ${LATER_PACKAGES}
+      unpack() { mkdir "$FOLDER/$1"; unpack_later_packages "$FOLDER/$1" tool; [ -f "$FOLDER/$1/files/tool" ]; }
+      echo one >"$FOLDER/server"
+      unpack first
+      unpack second
+      echo two >"$FOLDER/server"
+      unpack third
+      cat "$FOLDER/log"`
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', script], {
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { ...process.env, FOLDER: folder, PATH: `${join(folder, 'commands')}:${process.env.PATH}` },
+    })
+    assert.equal(status, 0, stderr)
+    assert.deepEqual(stdout.trim().split('\n'), ['update', 'download', 'download', 'update', 'download'])
   })
 })
