@@ -1,9 +1,12 @@
 /** A repository of a fake registry, as the product asks it. */
 import { tmpdir } from 'node:os'
+import { digestOf } from '../../optimizer/image/digest.ts'
 import { type AccessContext, RegistryAccess } from '../../optimizer/registry/access.ts'
 import type { Repository } from '../../optimizer/registry/repository.ts'
 import type { RegistrySettings } from '../../optimizer/registry/settings.ts'
+import type { BlobToSend } from '../../optimizer/registry/upload.ts'
 import { type FakeOptions, FakeRegistry, testSettings } from './fake-registry.ts'
+import { inPieces } from './tar-layer.ts'
 
 export interface Asking {
   registry: FakeRegistry
@@ -32,4 +35,13 @@ export async function bytesOf(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
   const all: Buffer[] = []
   for await (const piece of pieces) all.push(piece)
   return Buffer.concat(all)
+}
+
+/** Read in pieces, from anywhere. */
+export function blobToSend(bytes: Buffer): BlobToSend {
+  return {
+    digest: digestOf(bytes),
+    sizeBytes: bytes.length,
+    read: (start, end) => inPieces(bytes.subarray(start, end)),
+  }
 }

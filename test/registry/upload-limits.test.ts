@@ -2,21 +2,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { describe, it } from 'node:test'
-import { digestOf } from '../../optimizer/image/digest.ts'
-import type { BlobToSend } from '../../optimizer/registry/upload.ts'
 import { type FakeRegistry, fail } from '../helpers/fake-registry.ts'
-import { withFake } from '../helpers/registry-client.ts'
+import { blobToSend, withFake } from '../helpers/registry-client.ts'
 
 const MIB = 1024 * 1024
 const BYTES = randomBytes(3 * MIB + 17)
-const DIGEST = digestOf(BYTES)
-const BLOB: BlobToSend = {
-  digest: DIGEST,
-  sizeBytes: BYTES.length,
-  async *read(start, end) {
-    for (let at = start; at < end; at += 64 * 1024) yield BYTES.subarray(at, Math.min(end, at + 64 * 1024))
-  },
-}
+const BLOB = blobToSend(BYTES)
+const DIGEST = BLOB.digest
 
 const lengthOf = ({ headers }: IncomingMessage) => Number(headers['content-length'] ?? 0)
 const isStored = (registry: FakeRegistry) => registry.blobs.get('team/app')?.get(DIGEST)?.equals(BYTES)
