@@ -15,6 +15,7 @@ export interface OpenRequest {
   gzipHelper?: GzipHelper
   signal: AbortSignal
   stages: Stages
+  space?: SpoolSpace
 }
 
 export interface SpoolRequest extends OpenRequest {
@@ -23,13 +24,13 @@ export interface SpoolRequest extends OpenRequest {
 
 /** @param index position in the manifest, 0 = lowest */
 export function layerBlob(
-  { content, image, gzipHelper }: OpenRequest,
+  { content, image, gzipHelper, space }: OpenRequest,
   index: number,
   signal: AbortSignal,
 ): LayerBlob {
   const descriptor = image.manifest.layers[index] as Descriptor
   return {
-    blob: content.read(descriptor.digest, { signal }),
+    blob: content.read(descriptor.digest, { signal, ...(space === undefined ? {} : { space }) }),
     descriptor,
     diffId: image.config.rootfs.diff_ids[index] as Digest,
     ...(gzipHelper === undefined ? {} : { gzipHelper }),

@@ -2,7 +2,7 @@
 import { CONCURRENT_LAYERS_MAX, EarlyLayers } from './early-layers.ts'
 import { comingLayer, laterLayer, Turn } from './later-layer.ts'
 import { largestFirst, layerBlob, type OpenRequest, type SpoolRequest } from './layer-blob.ts'
-import { fitTogether } from './spool-need.ts'
+import { fitTogether, isLimited } from './spool-need.ts'
 import { type IndexedLayer, indexLayer, type LayerBlob, type OpenedLayer, openLayer } from './tar/layer.ts'
 import type { ContentsEntry } from './unpack/layer-contents.ts'
 
@@ -167,7 +167,9 @@ async function readAll(
   const worker = async () => {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) await readOne(index)
   }
-  const workers = Array.from({ length: CONCURRENT_LAYERS_MAX }, () =>
+  const { content, space } = request
+  const isNarrow = content.holdsWhileRead === true && space !== undefined && isLimited(space)
+  const workers = Array.from({ length: isNarrow ? 1 : CONCURRENT_LAYERS_MAX }, () =>
     worker().catch((error: unknown) => {
       // The first failure stops the others and is the one to tell.
       failure.abort(error)

@@ -1,6 +1,7 @@
 /** Whether the disk has room for the uncompressed layers: looked at before anything runs. */
 import { constants } from 'node:fs'
 import { access, statfs } from 'node:fs/promises'
+import { CONCURRENT_LAYERS_MAX } from './early-layers.ts'
 import { UNCOMPRESSED_SIZE_ANNOTATION } from './estargz/estargz-format.ts'
 import type { Descriptor } from './image/descriptor.ts'
 import type { ContentStore } from './store/store.ts'
@@ -23,16 +24,15 @@ export async function requireSpoolSpace(
 ): Promise<void> {
   const freeBytes = await freeBytesIn(space.folder)
   for (const { manifest } of images) {
-    const needs = await Promise.all(manifest.layers.map((layer) => uncompressedBytesMin(content, layer)))
-    const largest = Math.max(0, ...needs)
+    const { layers } = manifest
+    const needs = await Promise.all(layers.map((layer) => uncompressedBytesMin(content, layer)))
+    const held = heldBytes(content, layers)
+    const largest = Math.max(0, ...needs.map((bytes, index) => bytes + (held[index] as number)))
     if (largest > space.diskBytesMax) {
-      const what = `a layer needs at least ${largest} bytes uncompressed`
-      throw new SpoolLimitError(what, space.diskBytesMax)
+      const how = content.holdsWhileRead ? 'uncompressed and as it comes from a mirror' : 'uncompressed'
+      throw new SpoolLimitError(`a layer needs at least ${largest} bytes ${how}`, space.diskBytesMax)
     }
-    const need = Math.min(
-      needs.reduce((sum, bytes) => sum + bytes, 0),
-      space.diskBytesMax,
-    )
+    const need = Math.min(sumOf(needs) + heldTogetherBytes(held), space.diskBytesMax)
     if (need > freeBytes) {
       const what = `no space left for it: ${need} bytes at least are needed, ${freeBytes} are free`
       throw new SpoolError(space.folder, new Error(what))
@@ -44,11 +44,29 @@ export async function requireSpoolSpace(
 export async function fitTogether(
   content: ContentStore,
   layers: readonly Descriptor[],
-  { diskBytesMax }: SpoolSpace,
+  space: SpoolSpace,
 ): Promise<boolean> {
-  if (diskBytesMax === Number.POSITIVE_INFINITY) return true
+  if (!isLimited(space)) return true
   const needs = await Promise.all(layers.map((layer) => uncompressedBytesMin(content, layer)))
-  return needs.reduce((sum, bytes) => sum + bytes, 0) <= diskBytesMax
+  return sumOf(needs) + heldTogetherBytes(heldBytes(content, layers)) <= space.diskBytesMax
+}
+
+export function isLimited({ diskBytesMax }: SpoolSpace): boolean {
+  return diskBytesMax !== Number.POSITIVE_INFINITY
+}
+
+/** Of each layer as it is compressed, while it is read. */
+function heldBytes({ holdsWhileRead }: ContentStore, layers: readonly Descriptor[]): number[] {
+  return layers.map(({ size }) => (holdsWhileRead ? size : 0))
+}
+
+/** The most that those take that are read at the same time. */
+function heldTogetherBytes(held: readonly number[]): number {
+  return sumOf([...held].sort((one, other) => other - one).slice(0, CONCURRENT_LAYERS_MAX))
+}
+
+function sumOf(bytes: readonly number[]): number {
+  return bytes.reduce((sum, each) => sum + each, 0)
 }
 
 async function freeBytesIn(folder: string): Promise<number> {

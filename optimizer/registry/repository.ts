@@ -42,6 +42,11 @@ export class Repository {
     return this.#hosts.registry
   }
 
+  /** What these give is held until it is known to be right. @throws {RegistryError} REGISTRY_CONFIG_INVALID */
+  get hasMirrors(): boolean {
+    return this.#hosts.able('pull').length > 1
+  }
+
   /**
    * @param reference a tag or a digest
    * @throws {NotFoundError} @throws {RegistryError}

@@ -43,13 +43,17 @@ export class RegistryContent implements ContentStore {
     this.#uploads = new RegistryUploads(repository, { uploads: settings.limits.uploads, unsentBytesMax })
   }
 
+  get holdsWhileRead(): boolean {
+    return this.repository.hasMirrors
+  }
+
   async info(digest: Digest): Promise<BlobInfo> {
     return { digest, sizeBytes: await this.#sizeOf(digest), labels: this.#labels.get(digest) }
   }
 
   async *read(
     digest: Digest,
-    { offsetBytes = 0, lengthBytes, signal }: ReadOptions = {},
+    { offsetBytes = 0, lengthBytes, ...reading }: ReadOptions = {},
   ): AsyncIterable<Buffer> {
     const endBytes = lengthBytes === undefined ? undefined : offsetBytes + lengthBytes
     if (endBytes === offsetBytes) return
@@ -59,7 +63,7 @@ export class RegistryContent implements ContentStore {
     if (document !== undefined) return yield document.subarray(offsetBytes, endBytes)
     const isWhole = offsetBytes === 0 && endBytes === undefined
     const sizeBytes = this.#named.get(digest)?.sizeBytes ?? this.#present.get(digest)
-    const pieces = this.#fetch(digest, { offsetBytes, endBytes, sizeBytes }, signal)
+    const pieces = this.#fetch(digest, { offsetBytes, endBytes, sizeBytes }, reading)
     yield* isWhole && this.#keeps ? this.#kept(digest, sizeBytes, pieces) : pieces
   }
 
@@ -155,8 +159,13 @@ export class RegistryContent implements ContentStore {
     })
   }
 
-  #fetch(digest: Digest, range: BlobRange, wanted?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-    return this.repository.blob(digest, range, { wanted, newHolder: () => new TransitBlob(this.#folder) })
+  #fetch(
+    digest: Digest,
+    range: BlobRange,
+    { signal, space }: ReadOptions = {},
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const newHolder = () => new TransitBlob(this.#folder, space)
+    return this.repository.blob(digest, range, { wanted: signal, newHolder })
   }
 
   async *#kept(

@@ -30,9 +30,20 @@ export interface ReadOptions {
   lengthBytes?: number
   /** When nobody wants it any more: what is on its way from afar is given up then. */
   signal?: AbortSignal
+  /** Told of what lies on disk of it while it is read, where the store holds blobs so. */
+  space?: DiskSpace
+}
+
+/** Disk that may be used up. */
+export interface DiskSpace {
+  /** @throws where there is not so much */
+  takeDisk(bytes: number): void
+  giveDisk(bytes: number): void
 }
 
 export interface ContentStore {
+  /** Of a blob that is read all bytes lie on disk before the first one is given, until the last one is. */
+  readonly holdsWhileRead?: boolean
   /** @throws {NotFoundError} */
   info(digest: Digest): Promise<BlobInfo>
   /**

@@ -4,29 +4,35 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createNameless, SpoolError, writeWhole } from '../tar/nameless-file.ts'
 import { readPieces } from './blob-file.ts'
+import type { DiskSpace } from './store.ts'
 
 const MEMORY_BYTES_MAX = 64 * 1024
 
 /** Written once from the front, then read. Whatever way the process ends, nothing is left of it. */
 export class TransitBlob {
   readonly #folder: string
+  readonly #space: DiskSpace | undefined
+  #diskBytes = 0
   #pieces: Buffer[] = []
   #file: FileHandle | undefined
   #readers = 0
   #closing = false
   sizeBytes = 0
 
-  constructor(folder: string) {
+  /** @param space that a file takes its bytes from, until it is closed */
+  constructor(folder: string, space?: DiskSpace) {
     this.#folder = folder
+    this.#space = space
   }
 
-  /** The memory may be filled anew when this resolves. @throws {SpoolError} */
+  /** The memory may be filled anew when this resolves. @throws {SpoolError} @throws what `space` throws */
   async append(bytes: Uint8Array): Promise<void> {
     if (this.#file === undefined && this.sizeBytes + bytes.length <= MEMORY_BYTES_MAX) {
       this.#pieces.push(Buffer.from(bytes))
       this.sizeBytes += bytes.length
       return
     }
+    this.#takeDisk(this.sizeBytes + bytes.length - this.#diskBytes)
     try {
       this.#file ??= await this.#outgrow()
       await writeWhole(this.#file, bytes, this.sizeBytes)
@@ -56,15 +62,27 @@ export class TransitBlob {
 
   async #end(): Promise<void> {
     if (this.#readers > 0) return
-    const file = this.#file
+    const [file, diskBytes] = [this.#file, this.#diskBytes]
     this.#file = undefined
     this.#pieces = []
+    this.#diskBytes = 0
     await file?.close()
+    this.#space?.giveDisk(diskBytes)
+  }
+
+  #takeDisk(bytes: number): void {
+    this.#space?.takeDisk(bytes)
+    this.#diskBytes += bytes
   }
 
   async #outgrow(): Promise<FileHandle> {
     const file = await createNameless(join(this.#folder, `hotlayer-${randomUUID()}`))
-    await writeWhole(file, Buffer.concat(this.#pieces), 0)
+    try {
+      await writeWhole(file, Buffer.concat(this.#pieces), 0)
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw error
+    }
     this.#pieces = []
     return file
   }

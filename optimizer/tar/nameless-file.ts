@@ -17,8 +17,13 @@ export class SpoolError extends PreconditionError {
 /** Open for both, and without a name. @param path of a file that does not exist yet */
 export async function createNameless(path: string): Promise<FileHandle> {
   const file = await open(path, 'wx+', 0o600)
-  await unlink(path)
-  return file
+  try {
+    await unlink(path)
+    return file
+  } catch (error) {
+    await file.close().catch(() => {})
+    throw error
+  }
 }
 
 /** All of the bytes, wherever the system stops in between. */

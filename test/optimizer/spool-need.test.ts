@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { UNCOMPRESSED_SIZE_ANNOTATION } from '../../optimizer/estargz/estargz-format.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
-import { requireSpoolSpace, uncompressedBytesMin } from '../../optimizer/spool-need.ts'
+import { fitTogether, requireSpoolSpace, uncompressedBytesMin } from '../../optimizer/spool-need.ts'
+import type { ContentStore } from '../../optimizer/store/store.ts'
 import { SpoolSpace } from '../../optimizer/tar/spool-space.ts'
 import { MemoryContentStore } from '../helpers/memory-store.ts'
 
@@ -35,6 +36,20 @@ describe('What a layer needs uncompressed, before it is read', () => {
       requireSpoolSpace(content, images, new SpoolSpace({ folder, diskBytesMax: TAR.length - 1 })),
       { code: 'SPOOL_LIMIT', exitCode: 3, message: /100000 bytes uncompressed.*allows 99999/ },
     )
+    // Of a layer that comes from a mirror the compressed bytes lie there, too.
+    const [layer] = images[0]?.manifest.layers ?? []
+    const both = TAR.length + (layer?.size ?? 0)
+    const mirrored: ContentStore = Object.assign(new MemoryContentStore(), content, { holdsWhileRead: true })
+    for (const [diskBytesMax, isEnough] of [
+      [both, true],
+      [both - 1, false],
+    ] as const) {
+      const space = new SpoolSpace({ folder, diskBytesMax })
+      const asking = requireSpoolSpace(mirrored, images, space)
+      if (isEnough) await asking
+      else await assert.rejects(asking, { code: 'SPOOL_LIMIT', message: /comes from a mirror/ })
+      assert.equal(await fitTogether(mirrored, images[0]?.manifest.layers ?? [], space), isEnough)
+    }
     await assert.rejects(requireSpoolSpace(content, images, new SpoolSpace({ folder: '/no/such' })), {
       code: 'SPOOL_FAILED',
       exitCode: 3,

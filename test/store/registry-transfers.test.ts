@@ -7,7 +7,9 @@ import { describe, it } from 'node:test'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import type { RegistrySettings } from '../../optimizer/registry/settings.ts'
 import { RegistryContent } from '../../optimizer/store/registry-content.ts'
+import { SpoolSpace } from '../../optimizer/tar/spool-space.ts'
 import { type FakeRegistry, fail, testSettings } from '../helpers/fake-registry.ts'
+import { type Mirrored, withMirrors } from '../helpers/mirrored-registry.ts'
 import { type Asking, bytesOf, withFake } from '../helpers/registry-client.ts'
 
 const MIB = 1024 * 1024
@@ -134,6 +136,56 @@ describe('a blob that is read slower than it comes', () => {
       assert.deepEqual([bytes, given.get(fast)], [64 * MIB, 64 * MIB])
       assert.ok((given.get(slow) ?? 0) < 32 * MIB, String(given.get(slow)))
       await reading.return?.()
+    })
+  })
+})
+
+describe('a layer that lies on disk until a mirror has given all of it', () => {
+  const bytes = randomBytes(MIB)
+  const mirrored = (
+    body: (asking: Mirrored & { content: RegistryContent; space: SpoolSpace }) => Promise<void>,
+    diskBytesMax: number,
+  ) =>
+    withMirrors(1, async (asking) => {
+      for (const registry of [asking.own, ...asking.mirrors]) registry.addBlob('team/app', bytes)
+      const content = new RegistryContent(asking.repository, testSettings(tmpdir()))
+      await body({ ...asking, content, space: new SpoolSpace({ folder: tmpdir(), diskBytesMax }) })
+    })
+
+  it('counts towards what the layers may take of it, until it has been read', async () => {
+    const read = async ({ content, space }: { content: RegistryContent; space: SpoolSpace }) => {
+      assert.equal(content.holdsWhileRead, true)
+      const found: Buffer[] = []
+      for await (const piece of content.read(digestOf(bytes), { space })) {
+        assert.throws(() => space.takeDisk(1), { code: 'SPOOL_LIMIT' })
+        found.push(piece)
+      }
+      assert.ok(Buffer.concat(found).equals(bytes))
+      space.takeDisk(bytes.length)
+    }
+    await mirrored(read, bytes.length)
+  })
+
+  it('ends the run where it may not take so much, and gives back what it took', async () => {
+    const read = async ({
+      content,
+      space,
+      log,
+    }: Mirrored & { content: RegistryContent; space: SpoolSpace }) => {
+      const reading = bytesOf(content.read(digestOf(bytes), { space }))
+      await assert.rejects(reading, { code: 'SPOOL_LIMIT' })
+      space.takeDisk(bytes.length - 1)
+      assert.deepEqual(log.warnings, [])
+    }
+    await mirrored(read, bytes.length - 1)
+  })
+
+  it('does not lie there where there is no mirror', async () => {
+    await withContent({}, async ({ registry, content }) => {
+      const digest = registry.addBlob('team/app', bytes)
+      assert.equal(content.holdsWhileRead, false)
+      const space = new SpoolSpace({ folder: tmpdir(), diskBytesMax: 0 })
+      assert.ok((await bytesOf(content.read(digest, { space }))).equals(bytes))
     })
   })
 })
