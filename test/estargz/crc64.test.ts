@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { Crc64 } from '../../optimizer/estargz/crc64.ts'
+import fc from '../helpers/property.ts'
 
 function crc(...pieces: Uint8Array[]): string {
   const sum = new Crc64()

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import {
   chunkEntry,
   formatModtime,
@@ -11,6 +10,7 @@ import {
   TocText,
 } from '../../optimizer/estargz/toc.ts'
 import type { EntryType, TarEntry } from '../../optimizer/tar/entry.ts'
+import fc from '../helpers/property.ts'
 import { device, dir, fifo, file, link, symlink, tarOf } from '../helpers/tar-language.ts'
 import { encodeToc, indexTar } from '../helpers/tar-layer.ts'
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { readToc, verifyContents } from '../../optimizer/estargz/reader.ts'
 import { TocError } from '../../optimizer/estargz/toc.ts'
 import {
@@ -11,6 +10,7 @@ import {
 } from '../../optimizer/estargz/zstd-footer.ts'
 import { readTarSplit } from '../../optimizer/estargz/zstdchunked-reader.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
+import fc from '../helpers/property.ts'
 import { readerOf } from '../helpers/tar-layer.ts'
 import { skippable, zstdFrame } from '../helpers/zstd.ts'
 

@@ -8,7 +8,7 @@ import { EVENT_BUFFER, skipWithoutClang } from './event-buffer.ts'
 import { TARGETS } from './targets.ts'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
-const SECONDS = 7
+const SECONDS = 4
 /** The same inputs every time: what the suite says of a change is about the change. `npm run fuzz` draws its own. */
 const SEED = 1
 /** More than there are processors: a harness that waits for a thread of its own leaves one idle. */

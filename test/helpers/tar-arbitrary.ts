@@ -1,5 +1,5 @@
 /** Random tars for property tests: every type, three formats, odd names, duplicates now and then. */
-import fc from 'fast-check'
+import fc from './property.ts'
 import {
   device,
   dir,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from 'node:zlib'
-import fc from 'fast-check'
 import { createInflater, type Inflater } from '../../native/inflate.ts'
+import fc from '../helpers/property.ts'
 
 const inflater = () => createInflater() as Inflater
 

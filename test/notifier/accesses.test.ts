@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import type { FileAccess } from '../../native/access-batch.ts'
 import { AccessStream } from '../../notifier/accesses.ts'
 import { decodeFrames, encodeFrame, FRAME_PAYLOAD_BYTES_MAX } from '../../shared/frame.ts'
 import { decodeFromNotifier, encodeMessage, type FromNotifier } from '../../shared/messages.ts'
 import { accessBatch } from '../helpers/access-batch.ts'
+import fc from '../helpers/property.ts'
 
 function access(path: string, readMicroseconds = 0): FileAccess {
   return {

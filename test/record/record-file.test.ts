@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import {
   type AccessRecord,
   formatRecord,
@@ -8,6 +7,7 @@ import {
   type RecordEntry,
   type RecordHeader,
 } from '../../shared/record.ts'
+import fc from '../helpers/property.ts'
 
 const header: RecordHeader = {
   schemaVersion: 1,

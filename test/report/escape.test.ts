@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { escaped, isolated, shortened, visible } from '../../optimizer/report/escape.ts'
+import fc from '../helpers/property.ts'
 
 const RIGHT_TO_LEFT = '\u202e'
 const INVALID = '\ufffd'

@@ -121,7 +121,7 @@ describe('a converted layer', { skip }, () => {
     const program = buildGoChecker()
     const folder = mkdtempSync(join(tmpdir(), 'blobs-'))
     const files = new Map<string, string>()
-    let chunks = 0
+    let chunksMax = 0
     try {
       const { manifest } = await bench.documents('result')
       for (const { digest, annotations } of manifest.layers) {
@@ -129,13 +129,13 @@ describe('a converted layer', { skip }, () => {
         writeFileSync(path, await bench.blob(digest))
         for (const entry of checkBlob(program, path, annotations?.[ANNOTATION.toc] as string)) {
           if (entry.type === 'reg') files.set(entry.name, entry.digest)
-          chunks += entry.chunks
+          chunksMax = Math.max(chunksMax, entry.chunks)
         }
       }
     } finally {
       rmSync(folder, { recursive: true })
     }
-    assert.ok(chunks > files.size + 200, 'files of several chunks are among them')
+    assert.ok(chunksMax > 1, 'files of several chunks are among them')
     const text = (content: string) => digestOf(content)
     assert.equal(files.get('probe'), digestOf(probeFile().content))
     assert.equal(files.get('hard/b'), text('one inode, three names'))

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import {
   decodeFrames,
   encodeFrame,
@@ -8,6 +7,7 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   FrameError,
 } from '../../shared/frame.ts'
+import fc from '../helpers/property.ts'
 
 async function* streamOf(pieces: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces

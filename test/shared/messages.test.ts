@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { readAccesses } from '../../shared/accesses-reader.ts'
 import {
   type Access,
@@ -14,6 +13,7 @@ import {
   PROTOCOL_VERSION,
   requireSameMajor,
 } from '../../shared/messages.ts'
+import fc from '../helpers/property.ts'
 
 function helloOf(major: number, minor: number): Hello {
   return { type: 'hello', version: { major, minor }, program: 'peer 9.9', pid: 1, capabilities: {} }

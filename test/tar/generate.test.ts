@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { encodeHeader } from '../../optimizer/tar/generate.ts'
 import { FLAG } from '../../optimizer/tar/header.ts'
+import fc from '../helpers/property.ts'
 import { indexTar } from '../helpers/tar-layer.ts'
 
 const EMPTY = Buffer.alloc(0)

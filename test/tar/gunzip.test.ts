@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { GzipFormatError, gunzip } from '../../optimizer/tar/gunzip.ts'
+import fc from '../helpers/property.ts'
 import { inPieces } from '../helpers/tar-layer.ts'
 
 async function unzipped(blob: Buffer, pieceBytes = 64 * 1024): Promise<Buffer> {

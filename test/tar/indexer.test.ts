@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { TarFormatError } from '../../optimizer/tar/errors.ts'
+import fc from '../helpers/property.ts'
 import { anyTar } from '../helpers/tar-arbitrary.ts'
 import {
   entryBytes,
