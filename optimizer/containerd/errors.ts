@@ -48,7 +48,7 @@ export function storeFullError(what: string, details: string, cause: unknown): P
 export function toCodedError(cause: unknown, context: CallContext): unknown {
   if (!isServiceError(cause)) return cause
   const { address, namespace, what, method } = context
-  const details = cause.details
+  const details = inOneLine(cause.details)
   if (context.signal?.aborted) return new InterruptedError(`interrupted: ${what}`)
   if (/no space left on device|disk quota exceeded/.test(details)) return storeFullError(what, details, cause)
   switch (cause.code) {
@@ -146,5 +146,10 @@ export async function ifFound(step: Promise<unknown>): Promise<boolean> {
 /** containerd's own words about a failure, without ours around them. */
 export function detailsOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
-  return isServiceError(cause) ? cause.details : messageOf(error)
+  return isServiceError(cause) ? inOneLine(cause.details) : messageOf(error)
+}
+
+/** What a program that it runs has said ends with a newline. */
+function inOneLine(details: string): string {
+  return details.trim().replace(/\s*\n\s*/g, '; ')
 }

@@ -12,6 +12,7 @@ import { Connection } from '../../optimizer/containerd/connection.ts'
 import {
   AlreadyExistsError,
   ContainerdUnavailableError,
+  detailsOf,
   toCodedError,
 } from '../../optimizer/containerd/errors.ts'
 import { ImagesService } from '../../optimizer/containerd/generated/images.ts'
@@ -99,6 +100,16 @@ describe('a connection to containerd', () => {
   it('refuses what cannot be a namespace before anything is sent', () => {
     for (const namespace of ['', 'a b', '-a', 'a..b', 'ä', 'x'.repeat(77)])
       assert.throws(() => Connection.open(address, namespace), { code: 'NAMESPACE_INVALID', exitCode: 2 })
+  })
+
+  it('says in one line what a program that the daemon ran has said in several', async () => {
+    handler = fails(status.UNKNOWN, 'exit status 1: igzip: cannot read\n  (null)\n')
+    const message = /igzip: cannot read; \(null\)$/
+    await assert.rejects(getImage(), (error: Error) => {
+      assert.match(error.message, message)
+      assert.match(detailsOf(error), message)
+      return true
+    })
   })
 
   it('says what does not exist, and where', async () => {

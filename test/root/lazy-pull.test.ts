@@ -137,8 +137,9 @@ describe('an optimized image, pulled lazily', { skip }, () => {
       const { stdout, stderr } = await record()
       const { header, entries } = parseRecord(stdout)
       assert.match(header.mark.reason, /2 of its 2 layers are mounted lazily/, stderr)
-      const paths = entries.map(({ path }) => path.toString())
-      assert.deepEqual(paths.sort(), ['bin/busybox', 'data/hot', 'etc/group', 'etc/passwd'])
+      // Which accounts the runtime itself looks up, its versions do not agree on.
+      const paths = entries.map(({ path }) => path.toString()).filter((path) => !path.startsWith('etc/'))
+      assert.deepEqual(paths.sort(), ['bin/busybox', 'data/hot'])
     } finally {
       await client.stop()
     }
