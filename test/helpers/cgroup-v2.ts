@@ -4,7 +4,7 @@ import { readFileSync, statfsSync } from 'node:fs'
 const CGROUP2_SUPER_MAGIC = 0x63677270
 const CAP_SYS_RESOURCE = 24n
 
-/** Why limits cannot be set, or false. */
+/** Why limits cannot be set, as `ctr run` does in every container, or false. */
 export function lackOfControllers(): string | false {
   if (!isAlone()) return false
   const controllers = readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim().split(' ')

@@ -23,6 +23,7 @@ import { link } from '../../optimizer/simulate/link.ts'
 import { resolveImage } from '../../optimizer/store/resolve.ts'
 import { parseRecord } from '../../shared/record.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
+import { lackOfControllers } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 
@@ -32,7 +33,7 @@ const HOT = randomBytes(300_000)
 const COLD_FILE_BYTES = 2_000_000
 /** Its output is short: `ctr run` now and then loses the end of a long one. */
 const WORKLOAD = { Entrypoint: ['busybox', 'sha256sum', '/data/hot'] }
-const skip = skipWithoutContainerd() || (process.env.CI ? false : lackOfSnapshotter())
+const skip = skipWithoutContainerd() || (process.env.CI ? false : lackOfSnapshotter()) || lackOfControllers()
 
 const FORMATS = [
   { format: 'eStargz', tag: 'estargz', options: [] },

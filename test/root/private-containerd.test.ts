@@ -10,6 +10,7 @@ import { shimSockets } from '../../bench/sample/leftover-processes.ts'
 import { Containerd } from '../../optimizer/containerd/client.ts'
 import { ContainerdUnavailableError } from '../../optimizer/containerd/errors.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
+import { lackOfControllers } from '../helpers/cgroup-v2.ts'
 import { openContainerd, skipWithoutContainerd } from '../helpers/containerd.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { WorkloadBench } from '../helpers/workload.ts'
@@ -38,7 +39,10 @@ describe('a private containerd', { skip: skipWithoutContainerd() || skipWithoutF
     await stop()
   })
 
-  it('leaves no control group, nor the one that ctr makes for its namespace and runtimes never remove', async () => {
+  const skip = lackOfControllers()
+  it('leaves no control group, nor the one that ctr makes for its namespace and runtimes never remove', {
+    skip,
+  }, async () => {
     const bench = await WorkloadBench.open()
     const { daemon } = bench.containerd
     try {

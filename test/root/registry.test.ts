@@ -10,6 +10,7 @@ import { ColdClient } from '../../bench/lazy/client.ts'
 import { type Registry, startRegistry } from '../../bench/lazy/registry.ts'
 import type { ConversionResult } from '../../optimizer/result.ts'
 import { busyboxFiles, putImage } from '../helpers/busybox-image.ts'
+import { lackOfControllers } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { FaultyProxy } from '../helpers/faulty-proxy.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
@@ -46,7 +47,10 @@ describe('an image in a registry', { skip: skipWithoutContainerd() }, () => {
     return stdout
   }
 
-  it('is optimized into another one without a daemon, pulled and run by containerd; its record is found beside it', async () => {
+  const skip = lackOfControllers()
+  it('is optimized into another one without a daemon, pulled and run by containerd; its record is found beside it', {
+    skip,
+  }, async () => {
     const at = (tag: string) => `127.0.0.1:${registry.port}/team/served:${tag}`
     await succeed('convert', SOURCE, `docker://${at('1')}`, '--no-optimize')
     const optimize = [
