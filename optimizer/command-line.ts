@@ -3,10 +3,11 @@ import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../shared/errors.ts'
 import { nearest, suggestion } from '../shared/nearest.ts'
 import { HELP_FACT, type OptionFact, optionFact, spelled } from '../shared/program-facts.ts'
-import { isTyped, withTypedValues } from '../shared/typed-values.ts'
+import { isTyped, optionWords, withTypedValues } from '../shared/typed-values.ts'
 import type { Arguments, Command, Example } from './commands/command.ts'
 import { commandFact } from './commands/command-facts.ts'
 import { DRIVE_ORDER, driveOrder } from './commands/drive-order.ts'
+import { PEER_COMMANDS, PEER_OPTIONS } from './commands/peer-words.ts'
 import { type CommandName, TITLES } from './commands/titles.ts'
 import type { OptionsFile } from './config/options-file.ts'
 
@@ -57,6 +58,7 @@ export async function runCommandLine(words: string[], run: RunCommand): Promise<
   const command = name === undefined ? null : await LOADERS[name]()
   const options = knownOptions(command)
   const asksForHelp = words[0] === 'help' || isTyped(['--help', '-h'], typed, options)
+  if (!asksForHelp) requireCommandFirst(typed, options)
   const args = command === null || asksForHelp ? typed : withTypedValues(typed, options)
   try {
     if (command === null || asksForHelp || !args.some((arg) => /^--config(=|$)/.test(arg))) {
@@ -70,6 +72,18 @@ export async function runCommandLine(words: string[], run: RunCommand): Promise<
   } catch (error) {
     throw error instanceof UnknownOptionError ? await withOwner(error) : error
   }
+}
+
+/** A word before the command is none; behind an option that nobody knows it may be its value. @throws {UsageError} */
+function requireCommandFirst(typed: readonly string[], options: readonly OptionFact[]): void {
+  const at = optionWords(typed, options)
+  const word = typed[at] ?? '--'
+  const known = options.flatMap(({ name, aliases }) => [name, ...aliases].map(spelled))
+  const before = typed
+    .slice(0, at)
+    .filter((text) => text.startsWith('-') && !known.includes(text.split('=', 1)[0] as string))
+  if (word !== '--' && before.length === 0 && !COMMAND_NAMES.some((name) => name === word))
+    throw unknownCommand(word)
 }
 
 /** Whether versions are asked for, whatever else the words say; `--version` may be the value of an option, too. */
@@ -239,13 +253,18 @@ function unknownError(
 }
 
 function unknownCommand(word: string): UsageError {
-  const meant = word === 'version' ? ': did you mean --version?' : suggestion(word, COMMAND_NAMES)
+  const meant =
+    word === 'version'
+      ? ': did you mean --version?'
+      : (PEER_COMMANDS[word] ?? suggestion(word, COMMAND_NAMES))
   return usage(`there is no command ${word}${meant}`)
 }
 
 function unknownOption(option: string, command: Command | null): UsageError {
   const options = command === null ? [] : commandFact(command).options
   const names = [...options.flatMap(({ name, aliases }) => [name, ...aliases]), 'version']
+  const ours = PEER_OPTIONS[option]
+  if (ours !== undefined) return usage(`there is no option ${spelled(option)} of optimizer: ${ours}`)
   // Of one letter any other is as near.
   const found = option.length === 1 ? undefined : nearest(option, names)
   const where = command === null ? '' : ` of optimizer ${nameOf(command)}`

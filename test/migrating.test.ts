@@ -9,6 +9,8 @@ import { cacheFolder } from '../bench/sample/sample-image.ts'
 import { runCommandLine } from '../optimizer/command-line.ts'
 import { convertRequest } from '../optimizer/commands/convert.ts'
 import { optimizeRequest } from '../optimizer/commands/optimize.ts'
+import { PEER_OPTIONS } from '../optimizer/commands/peer-words.ts'
+import { programFact } from '../optimizer/program.ts'
 import { CodedError, EXIT } from '../shared/errors.ts'
 
 interface Row {
@@ -107,6 +109,21 @@ describe('the tables of docs/migrating.md', () => {
       ({ ours }) => !/^`(?:-|optimizer )/.test(ours) && !/^(?:not offered|nothing): \S/.test(ours),
     )
     assert.deepEqual(neither, [])
+  })
+})
+
+describe('the error of an option that has another name here, or none', () => {
+  it('says what does it instead', async () => {
+    const { commands } = await programFact()
+    const unanswered = (command: string, table: readonly Row[]) => {
+      const options = commands.find(({ name }) => name === command)?.options ?? []
+      const known = options.flatMap(({ name, aliases }) => [name, ...aliases])
+      return table
+        .map(({ peer }) => peer.replace(/^--?/, ''))
+        .filter((name) => !known.includes(name) && !(name in PEER_OPTIONS))
+    }
+    assert.deepEqual(unanswered('optimize', optimizeRows), [])
+    assert.deepEqual(unanswered('convert', convertRows), [])
   })
 })
 

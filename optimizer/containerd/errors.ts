@@ -114,13 +114,14 @@ function whereElse(address: string): string {
     : here
 }
 
+const START_OR =
+  'start containerd, name its socket with --address, or take the image from elsewhere (docker://NAME, oci:DIR)'
+
 function whyUnavailable(address: string, details: string): string {
-  if (/ENOENT/.test(details))
-    return `there is no containerd socket at ${address}: start containerd, or name its socket with --address`
+  if (/ENOENT/.test(details)) return `there is no containerd socket at ${address}: ${START_OR}`
   if (/EACCES|EPERM/.test(details))
     return `the containerd socket ${address} may not be used by this user: run this as root (sudo)`
-  if (/ECONNREFUSED/.test(details))
-    return `nothing answers at the containerd socket ${address}: start containerd, or name its socket with --address`
+  if (/ECONNREFUSED/.test(details)) return `nothing answers at the containerd socket ${address}: ${START_OR}`
   if (/protocol error/i.test(details)) return noContainerd(address)
   return `containerd at ${address} is not available: ${details}`
 }

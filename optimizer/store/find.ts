@@ -23,6 +23,7 @@ export async function findAsDocker(
   const advice = await elsewhere(candidates)
   throw new NotFoundError(
     `no image ${candidates.map((candidate) => JSON.stringify(candidate)).join(' or ')} in this store: ` +
-      (advice || 'pull it first (for example `ctr image pull`), and check --namespace'),
+      (advice ||
+        'pull it first (for example `ctr image pull`), take it from its registry (docker://NAME), or check --namespace'),
   )
 }

@@ -41,6 +41,25 @@ describe('a mistake in the command line', () => {
   const mistakes: [args: string[], message: RegExp][] = [
     [['recrod', 'image'], /^there is no command recrod: did you mean record\?/],
     [['frobnicate'], /^there is no command frobnicate \(/],
+    [['frobnicate', 'record', 'image'], /^there is no command frobnicate \(/],
+    [
+      ['image', 'optimize', '--oci', 'source', 'target'],
+      /^there is no command image, begin with optimizer optimize or optimizer convert \(/,
+    ],
+    [
+      ['--address', 'socket', '-n', 'k8s.io', 'image', 'convert', 'source', 'target'],
+      /^there is no command image, begin/,
+    ],
+    [['--perod', '5s', 'record', 'image'], /^there is no option --perod of optimizer record: did you mean/],
+    [['get-toc-digest', 'image'], /^there is no command get-toc-digest, optimizer inspect/],
+    [
+      ['convert', '--estargz', 'source', 'target'],
+      /^there is no option --estargz of optimizer: leave it out/,
+    ],
+    [
+      ['convert', 'source', 'target', '--estargz-record-in', 'file'],
+      /^there is no option --estargz-record-in of optimizer: write --record-in/,
+    ],
     [[], /^name a command: optimize, convert, .* or completion/],
     [
       ['record', 'image', '--perod', '5s'],
