@@ -81,17 +81,18 @@ function addCacheOptions(yargs: Argv): Argv {
       group: CACHE_GROUP,
       type: 'boolean',
       default: false,
-      describe: 'unpacked layers that no run uses, in place of what runs left: all, or as the limits say',
+      describe:
+        'remove unpacked layers that no run uses, in place of what runs left: all, or as the limits say',
     })
     .option('cache-size', {
       group: CACHE_GROUP,
       type: 'string',
-      describe: 'the longest unused go until the others have no more bytes, e.g. 10GiB',
+      describe: 'with --cache: remove the longest unused until the others have no more bytes, e.g. 10GiB',
     })
     .option('cache-age', {
       group: CACHE_GROUP,
       type: 'string',
-      describe: 'what was not used for longer goes, e.g. 168h',
+      describe: 'with --cache: remove what was not used for longer, e.g. 168h',
     })
 }
 

@@ -22,7 +22,7 @@ export function addCniOptions(yargs: Argv): Argv {
     })
     .option('cni-network', {
       ...option,
-      describe: 'name of that network',
+      describe: 'name of the network of --cni',
       defaultDescription: "that of the first file, by the files' names",
     })
     .option('cni-plugin-conf-dir', {

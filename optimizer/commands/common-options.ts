@@ -81,7 +81,8 @@ export function addOutputOptions(yargs: Argv): Argv {
       type: 'string',
       choices: LOG_FORMATS,
       default: 'text',
-      describe: 'how: lines for people, or a JSON object a line (time, level, message, stage, code)',
+      describe:
+        'how stderr tells it: lines for people, or a JSON object a line (time, level, message, stage, code)',
     })
 }
 

@@ -28,7 +28,7 @@ export function addContainerOptions(yargs: Argv): Argv {
       group: GROUP,
       type: 'boolean',
       default: false,
-      describe: 'its root cannot be written to',
+      describe: "the container's root cannot be written to",
     })
     .option('init', {
       group: GROUP,

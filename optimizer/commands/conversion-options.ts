@@ -57,7 +57,7 @@ function addEstargzOptions(yargs: Argv): Argv {
       group,
       type: 'string',
       defaultDescription: 'TARGET-esgztoc',
-      describe: "name of that image in the target's store; needs --estargz-external-toc",
+      describe: "name of the image of --estargz-external-toc, in the target's store",
     })
     .option('estargz-keep-diff-id', {
       group,

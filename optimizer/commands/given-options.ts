@@ -37,13 +37,13 @@ export function addRecordOptions(yargs: Argv): Argv {
       group: GROUP,
       type: 'string',
       array: true,
-      describe: 'order by this record, ours or the original’s; PLATFORM=FILE for one platform (repeatable)',
+      describe: 'order by this record, ours or ctr-remote’s; PLATFORM=FILE for one platform (repeatable)',
     })
     .option('record-any-layer', {
       group: GROUP,
       type: 'boolean',
       default: false,
-      describe: 'apply records by path alone, to every layer of any image, as the original does',
+      describe: 'apply records by path alone, to every layer of any image, as ctr-remote does',
     })
 }
 

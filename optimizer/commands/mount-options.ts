@@ -44,7 +44,12 @@ export function addMountOptions(yargs: Argv): Argv {
       array: true,
       describe: 'DST[:options], memory in place of a folder: /run:size=64m,mode=755 (repeatable)',
     })
-    .option('shm-size', { group: GROUP, type: 'string', describe: 'of /dev/shm', defaultDescription: '64m' })
+    .option('shm-size', {
+      group: GROUP,
+      type: 'string',
+      describe: 'size of /dev/shm',
+      defaultDescription: '64m',
+    })
 }
 
 /** @throws {UsageError} @throws {PreconditionError} MOUNT_SOURCE_MISSING */

@@ -20,7 +20,7 @@ export function addNetworkOptions(yargs: Argv): Argv {
     .option('hostname', {
       group: 'Workload:',
       type: 'string',
-      describe: 'the name it has',
+      describe: "the container's host name",
       defaultDescription: 'hotlayer',
     })
     .option('dns-nameservers', {
@@ -31,7 +31,7 @@ export function addNetworkOptions(yargs: Argv): Argv {
     .option('dns-search-domains', {
       ...list,
       alias: 'dns-search',
-      describe: 'its search domains, joined by commas',
+      describe: 'search domains in its resolv.conf, joined by commas',
     })
     .option('dns-options', {
       ...list,

@@ -48,7 +48,7 @@ export function addRegistryOptions(yargs: Argv): Argv {
     .option('registry-key', {
       group,
       type: 'string',
-      describe: 'its key, where it is not in the same file',
+      describe: 'key of --registry-cert, where it is not in the same file',
     })
     .option('hosts-dir', {
       group,

@@ -24,7 +24,7 @@ export function addStopOptions(yargs: Argv): Argv {
       ...option,
       type: 'boolean',
       default: false,
-      describe: 'until SIGINT (Ctrl-C), which then ends the run and nothing else',
+      describe: 'run until SIGINT (Ctrl-C), which then ends the run and nothing else',
     })
     .option('wait-on-line', {
       ...repeatable,
@@ -53,7 +53,7 @@ export function addStopOptions(yargs: Argv): Argv {
     .option('stop-timeout', {
       ...option,
       default: STOP_TIMEOUT_DEFAULT,
-      describe: 'grace between the stop signal and SIGKILL',
+      describe: 'how long the workload has between its stop signal and SIGKILL',
     })
 }
 

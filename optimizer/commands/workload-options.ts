@@ -38,7 +38,7 @@ export function addWorkloadOptions(yargs: Argv): Argv {
       group,
       type: 'string',
       array: true,
-      describe: 'a file of such lines, as docker reads it; --env has the last word (repeatable)',
+      describe: 'a file of variables, a line each, as docker reads it; --env has the last word (repeatable)',
     })
     .option('cwd', { group, type: 'string', describe: 'working directory in the container' })
     .option('user', { group, type: 'string', describe: 'user[:group], names or ids of the image' })
