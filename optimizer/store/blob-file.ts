@@ -34,7 +34,10 @@ export async function* readPieces(file: FileHandle, start: number, end: number):
     const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, end - position))
     const { bytesRead } = await file.read(piece, 0, piece.length, position)
     if (bytesRead === 0)
-      throw new PreconditionError('FILE_TRUNCATED', 'a file became shorter while it was read')
+      throw new PreconditionError(
+        'FILE_TRUNCATED',
+        'a file of the image became shorter while it was read: leave the image alone, and try again',
+      )
     yield piece.subarray(0, bytesRead)
     position += bytesRead
   }

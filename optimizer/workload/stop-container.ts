@@ -34,7 +34,7 @@ export async function stopContainer(container: Container, request: StopRequest):
   if (end !== null) return end
   throw new WorkloadError(
     'TASK_UNKILLABLE',
-    `the workload did not end within ${KILLED_TIMEOUT_MS / 1000} s of SIGKILL`,
+    `the workload did not end within ${KILLED_TIMEOUT_MS / 1000} s of SIGKILL: a disk or a driver may hold it; when it is gone, optimizer clean removes what is left`,
   )
 }
 
