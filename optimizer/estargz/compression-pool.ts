@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { memberBytesMax } from '../../native/compression.ts'
+import { forgetContent } from '../../native/memory.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { CompressReply, CompressRequest } from './compression-worker.ts'
 
@@ -128,10 +129,12 @@ export class CompressionPool {
 
   release(buffers: BatchBuffers): void {
     this.#admittedBytes -= buffers.admittedBytes
-    // An oversized pair was for one large member; keeping it would hold the memory for the rest of the run.
+    // An oversized pair was for one large member; keeping it would hold the memory for the rest of the run, and so would
+    // the threads, who have seen it, until they collect.
     const standard =
       buffers.input.length === STANDARD_INPUT_BYTES && buffers.output.length === STANDARD_OUTPUT_BYTES
     if (standard) this.#free.push(buffers)
+    else forget(buffers)
     this.#admit()
   }
 
@@ -156,6 +159,8 @@ export class CompressionPool {
       payloads: job.payloads,
     }
     const { sameThread = false, isSlow = false } = job
+    // It takes tens of megabytes of its own, and nobody else as much as before meanwhile.
+    if (isSlow) for (const free of this.#free) forget(free)
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, sameThread, isSlow, resolve, reject })
       this.#dispatch()
@@ -219,6 +224,11 @@ function allocate(inputBytes: number, outputBytes: number, admittedBytes: number
     output: shared(Math.max(outputBytes, STANDARD_OUTPUT_BYTES)),
     admittedBytes,
   }
+}
+
+function forget({ input, output }: BatchBuffers): void {
+  forgetContent(input)
+  forgetContent(output)
 }
 
 function shared(bytes: number): Buffer {

@@ -11,6 +11,8 @@ import {
 } from '../../optimizer/estargz/compression-pool.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 
+/** Of arm64; elsewhere they are smaller. */
+const PAGE_BYTES_MAX = 64 * 1024
 const CODEC: Codec = { engine: compressionEngine().name, level: 1 }
 
 function job(memberLengths: Uint32Array): CompressJob {
@@ -98,6 +100,20 @@ describe('The compression pool', () => {
     const first = await pool.acquire(Uint32Array.of(10))
     pool.release(first)
     assert.equal((await pool.acquire(Uint32Array.of(20))).input.buffer, first.input.buffer)
+  })
+
+  it('keeps no pages that nobody uses beside a slow job, nor those of a member larger than usual', async () => {
+    const lengths = Uint32Array.of(10)
+    const [busy, idle] = [await pool.acquire(lengths), await pool.acquire(lengths)]
+    idle.input.fill(1)
+    pool.release(idle)
+    await pool.compress(busy, { ...job(lengths), isSlow: true })
+    pool.release(busy)
+    const large = await pool.acquire(Uint32Array.of(2 * BATCH_BYTES))
+    large.input.fill(1)
+    pool.release(large)
+    for (const { input } of [idle, large])
+      assert.deepEqual([...new Set(input.subarray(PAGE_BYTES_MAX, -PAGE_BYTES_MAX))], [0])
   })
 
   it('says what went wrong in a thread, and goes on', async () => {
