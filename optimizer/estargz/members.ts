@@ -96,7 +96,7 @@ class MemberCuts {
   *entry({ entry, content, hot = false }: PlannedEntry): Generator<Member> {
     yield* this.#run(headerSegment(entry), hot)
     if (entry.sizeBytes === 0) {
-      this.#member?.parts.push({ entry })
+      addPart(this.#member as Member, { entry })
       return
     }
     yield* this.#content(entry, new Payload(entry, content), hot)
@@ -149,7 +149,7 @@ class MemberCuts {
         this.#hasContent = true
       }
       const bytes = Math.min(chunkBytes, entry.sizeBytes - offset)
-      member.parts.push({ entry, chunk: { offset, bytes, innerOffset: member.bytes } })
+      addPart(member, { entry, chunk: { offset, bytes, innerOffset: member.bytes } })
       for (const segment of payload.take(bytes)) addSegment(member, segment)
     }
   }
@@ -161,10 +161,20 @@ function newMember(hot: boolean): Member {
   return { segments: [], bytes: 0, parts: [], hot }
 }
 
+/** Most members have one: an array that is pushed to takes memory for many. */
+function addPart(member: Member, part: MemberPart): void {
+  if (member.parts.length === 0) member.parts = [part]
+  else member.parts.push(part)
+}
+
 /** Ranges of the source that touch become one. */
 function addSegment(member: Member, segment: Segment): void {
   if (segment.bytes === 0) return
   member.bytes += segment.bytes
+  if (member.segments.length === 0) {
+    member.segments = [segment]
+    return
+  }
   const last = member.segments.at(-1)
   const touches = last?.sourceOffset !== undefined && last.sourceOffset + last.bytes === segment.sourceOffset
   if (touches) last.bytes += segment.bytes

@@ -186,40 +186,70 @@ function floorDivide(value: bigint, divisor: bigint): bigint {
   return value < 0n && value % divisor !== 0n ? quotient - 1n : quotient
 }
 
-const ENTRIES_PER_PIECE = 1024
+/** Text is gathered in memory of this size before it becomes a piece of its own. */
+const GATHERED_BYTES = 512 * 1024
+/** What one character of a string takes at the most. */
+const UTF8_BYTES_MAX = 3
 
 /**
  * The TOC's text, made as its entries come: a large layer's entries as objects would fill the memory. Compact JSON;
  * nothing follows the closing brace, since readers hash all that they are given.
  */
 export class TocText<Entry extends object = TocEntry> {
-  #pieces: Buffer[] = [Buffer.from(`{"version":${TOC_VERSION},"entries":[`)]
+  readonly #pieces: Buffer[] = []
+  readonly #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
+  #gatheredBytes = 0
+  /** An entry that may still change, and what follows it. */
   #waiting: (Entry | string)[] = []
-  #isFirst = true
+  /** Between what is there and the next entry. */
+  #separator = ''
+
+  constructor() {
+    this.#write(`{"version":${TOC_VERSION},"entries":[`)
+  }
 
   /** @param entry itself or its JSON. @param isWhole false while an entry that was added may still change */
   add(entry: Entry | string, isWhole: boolean): void {
+    if (isWhole && this.#waiting.length === 0) {
+      this.#writeEntry(entry)
+      return
+    }
     this.#waiting.push(entry)
-    if (isWhole && this.#waiting.length >= ENTRIES_PER_PIECE) this.#write()
+    if (isWhole) this.#writeWaiting()
   }
 
   /** In pieces, whose bytes follow each other. Once only. @param fields of the TOC itself, behind its entries */
   end(fields: Record<string, string> = {}): Buffer[] {
-    this.#write()
+    this.#writeWaiting()
     const more = Object.entries(fields).map(
       ([key, value]) => `,${JSON.stringify(key)}:${JSON.stringify(value)}`,
     )
-    return [...this.#pieces, Buffer.from(`]${more.join('')}}`)]
+    this.#write(`]${more.join('')}}`)
+    this.#cut()
+    return this.#pieces
   }
 
-  #write(): void {
-    if (this.#waiting.length === 0) return
-    const text = this.#waiting
-      .map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry)))
-      .join(',')
-    this.#pieces.push(Buffer.from(this.#isFirst ? text : `,${text}`))
-    this.#isFirst = false
+  #writeWaiting(): void {
+    for (const entry of this.#waiting) this.#writeEntry(entry)
     this.#waiting = []
+  }
+
+  #writeEntry(entry: Entry | string): void {
+    this.#write(this.#separator + (typeof entry === 'string' ? entry : JSON.stringify(entry)))
+    this.#separator = ','
+  }
+
+  #write(text: string): void {
+    if (text.length * UTF8_BYTES_MAX > GATHERED_BYTES - this.#gatheredBytes) this.#cut()
+    if (text.length * UTF8_BYTES_MAX > GATHERED_BYTES) this.#pieces.push(Buffer.from(text))
+    else this.#gatheredBytes += this.#gathered.write(text, this.#gatheredBytes)
+  }
+
+  /** What is gathered is a piece. Its memory is its own, to be given back by whoever has used it. */
+  #cut(): void {
+    if (this.#gatheredBytes > 0)
+      this.#pieces.push(Buffer.from(this.#gathered.subarray(0, this.#gatheredBytes)))
+    this.#gatheredBytes = 0
   }
 }
 

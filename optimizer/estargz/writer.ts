@@ -7,7 +7,7 @@ import { releaseMemory } from '../../native/memory.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import { type Batch, batches } from './batches.ts'
-import type { BlobFormat, BlobOutput, BlobTable, ExternalToc } from './blob-format.ts'
+import type { BlobFormat, BlobOutput, BlobTable, ExternalToc, WrittenChunk } from './blob-format.ts'
 import type { Codec } from './codec.ts'
 import type { BatchBuffers, CompressedBatch, CompressionPool } from './compression-pool.ts'
 import { fillMembers, type LayerContent } from './fill.ts'
@@ -207,15 +207,9 @@ class BlobWriting {
       const chunkDigest: Digest = `sha256:${digests.next().value}`
       const fileDigest =
         bytes === entry.sizeBytes ? chunkDigest : this.#fileDigestAt(entry, chunkOffset + bytes)
-      this.#table.chunk(entry, {
-        chunkOffset,
-        bytes,
-        offset,
-        endOffset,
-        innerOffset,
-        chunkDigest,
-        ...(fileDigest === undefined ? {} : { fileDigest }),
-      })
+      const written: WrittenChunk = { chunkOffset, bytes, offset, endOffset, innerOffset, chunkDigest }
+      if (fileDigest !== undefined) written.fileDigest = fileDigest
+      this.#table.chunk(entry, written)
     }
   }
 

@@ -148,6 +148,15 @@ describe('A TOC', () => {
     assert.deepEqual(parseToc(encodeToc([])).entries, [])
   })
 
+  it('keeps an entry whole, however long it is and whatever its letters', () => {
+    const long = 'ж'.repeat(300_000)
+    const entries = ['a', long, 'b', '漢字'.repeat(40_000), long].map((name) => ({
+      name,
+      type: 'dir' as const,
+    }))
+    assert.deepEqual(parseToc(encodeToc(entries)).entries, entries)
+  })
+
   it('waits with an entry that may still change', () => {
     const text = new TocText()
     const open: TocEntry = { name: 'a', type: 'reg', size: 2000, digest: A }
