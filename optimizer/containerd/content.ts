@@ -116,7 +116,6 @@ export class Ingest {
   #sentBytes: number
   #acknowledgedBytes = 0
   #answers = 0
-  readonly #isResumed: boolean
   #committed = false
   #closed = false
   #failure: unknown
@@ -127,7 +126,6 @@ export class Ingest {
     this.#connection = connection
     this.#ref = ref
     this.#sentBytes = heldBytes
-    this.#isResumed = heldBytes > 0
     this.#call = connection.duplex(ENCODED_WRITE)
     this.#call.on('data', (response: WriteContentResponse) => {
       this.#answers++
@@ -158,16 +156,19 @@ export class Ingest {
    * @throws {ContainerdError} CONTENT_MISMATCH
    */
   async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
-    // Of what is held the daemon finds the size itself: another one is refused.
-    if (this.#isResumed) this.#send(WriteAction.WRITE, {})
     this.#send(WriteAction.COMMIT, { total: BigInt(sizeBytes), expected: digest, labels })
     await this.#until(() => this.#committed)
     this.#call.end()
   }
 
+  /** Has the daemon read and hash what it holds, whose size it finds itself: another one is refused. Not waited for. */
+  begin(): void {
+    this.#send(WriteAction.WRITE, {})
+  }
+
   /** Ends the call; what was written stays. */
   async leave(): Promise<void> {
-    this.#send(WriteAction.WRITE, {})
+    this.begin()
     await this.#until(() => this.#answers > 0)
     this.#call.end()
     await this.#until(() => this.#closed)

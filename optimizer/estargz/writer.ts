@@ -19,6 +19,8 @@ import type { Ordering } from './prioritize.ts'
 /** Where the blob goes; awaited, so a slow one slows everything. */
 export interface BlobSink {
   write(bytes: Uint8Array): Promise<void>
+  /** Nothing follows but the table, which is compressed as a whole. */
+  nearEnd?(): void
 }
 
 export interface BlobOptions {
@@ -97,6 +99,7 @@ class BlobWriting {
       lossless: format.lossless ?? false,
     })
     await this.#writeMembers(plan)
+    this.#sink.nearEnd?.()
     const end = await this.#table.end(this.#output())
     return {
       digest: this.#blob.digest(),

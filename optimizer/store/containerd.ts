@@ -87,6 +87,10 @@ class ContainerdBlobWriter implements BlobWriter {
     await this.#ingest.write(bytes)
   }
 
+  nearEnd(): void {
+    if (this.#ingest instanceof DirectIngest) this.#ingest.goOn()
+  }
+
   async commit(expected: {
     digest: Digest
     sizeBytes: number

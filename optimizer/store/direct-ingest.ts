@@ -23,7 +23,7 @@ export class DirectIngest {
   readonly #file: FileHandle
   readonly #bytesMax: number
   #position = 0
-  #resumed: Ingest | undefined
+  #resumed: Promise<Ingest> | undefined
 
   private constructor(content: IngestContent, ref: string, file: FileHandle, bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -51,11 +51,9 @@ export class DirectIngest {
 
   /** @throws {PreconditionError} STORE_FULL, CONTENT_UNWRITABLE */
   async write(bytes: Uint8Array): Promise<void> {
-    const toFile = bytes.subarray(0, this.#bytesMax - this.#position)
-    await this.#writeToFile(toFile)
-    if (toFile.length === bytes.length) return
-    this.#resumed ??= await this.#resume()
-    await this.#resumed.write(bytes.subarray(toFile.length))
+    const fileBytes = this.#resumed === undefined ? this.#bytesMax - this.#position : 0
+    await this.#writeToFile(bytes.subarray(0, fileBytes))
+    if (fileBytes < bytes.length) await (await this.#resume()).write(bytes.subarray(fileBytes))
   }
 
   async #writeToFile(bytes: Uint8Array): Promise<void> {
@@ -71,28 +69,40 @@ export class DirectIngest {
     }
   }
 
+  /** The daemon goes on with what is written, while more is made; no write is under way. What fails is told by the next call. */
+  goOn(): void {
+    this.#resume().catch(() => {})
+  }
+
+  #resume(): Promise<Ingest> {
+    this.#resumed ??= this.#askToGoOn()
+    return this.#resumed
+  }
+
   /** What is written is on the disk before the daemon is asked: it would wait for that within its transaction. */
-  async #resume(): Promise<Ingest> {
+  async #askToGoOn(): Promise<Ingest> {
     try {
       await this.#file.datasync()
     } catch (cause) {
       throw this.#unwritable(cause)
     }
     await this.#file.close()
-    return this.#content.resume(this.#ref, this.#position)
+    const ingest = this.#content.resume(this.#ref, this.#position)
+    ingest.begin()
+    return ingest
   }
 
   /** @throws as {@link Ingest.commit} */
   async commit(digest: Digest, sizeBytes: number, labels: Record<string, string>): Promise<void> {
-    this.#resumed ??= await this.#resume()
-    await this.#resumed.commit(digest, sizeBytes, labels)
+    await (await this.#resume()).commit(digest, sizeBytes, labels)
   }
 
   /** Safe at any time. */
   async abort(): Promise<void> {
+    const ingest = await this.#resumed?.catch(() => undefined)
     await this.#file.close().catch(() => {})
-    if (this.#resumed === undefined) await this.#content.abort(this.#ref)
-    else await this.#resumed.abort()
+    if (ingest === undefined) await this.#content.abort(this.#ref)
+    else await ingest.abort()
   }
 
   #unwritable(cause: unknown): Error {

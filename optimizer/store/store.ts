@@ -16,6 +16,8 @@ export interface BlobInfo {
 export interface BlobWriter {
   /** Resolves when the store has taken the bytes: awaiting it is the back-pressure, and the memory may be reused then. */
   write(bytes: Uint8Array): Promise<void>
+  /** What follows is little, and takes its time: the store may begin with what it does at the end. */
+  nearEnd?(): void
   /**
    * The blob appears under its digest, whole. A blob that is there already counts as written (its labels are merged).
    * @throws when the bytes written are not the expected ones

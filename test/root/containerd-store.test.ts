@@ -170,6 +170,23 @@ describe("reading blobs from containerd's own files", { skip }, () => {
     assert.deepEqual(held, [10, 10])
   })
 
+  it('has the daemon go on before the end where it is told that little follows', async () => {
+    const store = await storeOf(opened.daemon.namespace, true)
+    const writer = await store.writer('near-end', LARGE_BYTES)
+    const pieces = ['in the file, ', 'and sent']
+    await writer.write(Buffer.from(pieces[0] as string))
+    writer.nearEnd?.()
+    await writer.write(Buffer.from(pieces[1] as string))
+    const text = pieces.join('')
+    await writer.commit({ digest: digestOf(text), sizeBytes: text.length })
+    assert.equal(await textOf(store, digestOf(text)), text)
+    const abandoned = await store.writer('near-end', LARGE_BYTES)
+    await abandoned.write(Buffer.from(text))
+    abandoned.nearEnd?.()
+    await abandoned.abort()
+    assert.deepEqual(await opened.client.content.listIngests('test-near-end'), [])
+  })
+
   it('gives no namespace what another one has', async () => {
     const { digest } = await written('seen by one alone')
     await assert.rejects(textOf(await storeOf('another', true), digest), NotFoundError)

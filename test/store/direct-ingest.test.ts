@@ -25,6 +25,7 @@ class Watched {
       const { fileBytes } = this
       this.resumed.push({ fileBytes, heldBytes, isSynced: this.#isSynced, isClosed: this.#isClosed })
       return {
+        begin: () => {},
         write: async (bytes: Uint8Array) => {
           this.sentBytes += bytes.length
         },
@@ -55,12 +56,16 @@ class Watched {
   }
 }
 
-async function written(pieces: readonly number[], bytesMax?: number): Promise<Watched> {
+/** @param goesOnAt behind how many pieces the daemon is asked to go on */
+async function written(pieces: readonly number[], bytesMax?: number, goesOnAt?: number): Promise<Watched> {
   const watched = new Watched()
   const { content, blobs } = watched
   const ingest = (await DirectIngest.open(content, blobs, 'a-ref', bytesMax)) ?? assert.fail('no file')
   const memory = new Uint8Array(Math.max(...pieces))
-  for (const bytes of pieces) await ingest.write(memory.subarray(0, bytes))
+  for (const [index, bytes] of pieces.entries()) {
+    if (index === goesOnAt) ingest.goOn()
+    await ingest.write(memory.subarray(0, bytes))
+  }
   const sizeBytes = pieces.reduce((sum, bytes) => sum + bytes)
   await ingest.commit(digestOf('whatever'), sizeBytes, {})
   assert.equal(watched.fileBytes + watched.sentBytes, sizeBytes)
@@ -73,6 +78,12 @@ describe('an ingest that is written directly', () => {
     const { resumed, sentBytes } = await written([3, 5, 1], 100)
     assert.deepEqual(resumed, [{ fileBytes: 9, heldBytes: 9, isSynced: true, isClosed: true }])
     assert.equal(sentBytes, 0)
+  })
+
+  it('is read by the daemon before the end where it is asked to go on, and is sent what follows', async () => {
+    const { resumed, sentBytes } = await written([3, 5, 1], 100, 2)
+    assert.deepEqual(resumed, [{ fileBytes: 8, heldBytes: 8, isSynced: true, isClosed: true }])
+    assert.equal(sentBytes, 1)
   })
 
   for (const pieces of [[11], [10, 1], [4, 4, 4, 4], [9, 2, 30], [1, 100, 1]])
