@@ -8,7 +8,7 @@
  * package of it, in a copy of the sources. Without options all of them. stdout is a table for README with what failed and
  * what was skipped, and why; stderr what the tests say. Status 1: something failed.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
@@ -42,8 +42,13 @@ const everything = Object.keys(values).length === 0
 const suites = values.containerd ?? (everything ? SUITES : [])
 const majors = values.node ?? (everything ? NODE_MAJORS : [])
 const rows: MatrixRow[] = []
-process.once('SIGINT', () => end())
-process.once('SIGTERM', () => end())
+/** What runs at the moment; an interruption from a terminal reaches it as well, any other does not. */
+let running: ChildProcess | null = null
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    running?.kill('SIGTERM')
+    end()
+  })
 for (const suite of suites) await note(withContainerd(suite))
 if (everything || values['cgroup-v2'] === true) await note(withCgroupV2())
 for (const major of majors) await note(withNode(major))
@@ -99,6 +104,9 @@ async function withNode(major: string): Promise<MatrixRow> {
     return failedRow('the build', machine([`Node ${major}`]), 'npm has no such package (see above)')
   const where = machine([`Node ${firstVersion(node, ['--version'], {}).replace(/^\S+ v/, '')}`])
   const copy = mkdtempSync(join(tmpdir(), 'hotlayer-node-'))
+  const remove = () => rmSync(copy, { recursive: true, force: true })
+  // An interruption ends this process where it is.
+  process.once('exit', remove)
   try {
     chmodSync(copy, 0o755)
     for (const file of sourceFiles()) cpSync(join(ROOT, file), join(copy, file))
@@ -115,7 +123,8 @@ async function withNode(major: string): Promise<MatrixRow> {
     const outcome = await runTests(copy, ownNode, ['unit', ...positionals], environment)
     return { what: 'the build and the unit tests', where, outcome }
   } finally {
-    rmSync(copy, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
 }
 
@@ -157,6 +166,7 @@ async function runTests(
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   })
+  running = child
   let said = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     process.stderr.write(text)
