@@ -93,12 +93,15 @@ async function convertLayers(request: ImageRequest, means: Means): Promise<Conve
       const { descriptor } = layer
       const work = (last.get(descriptor.digest) ?? Promise.resolve()).then(async () => {
         signal.throwIfAborted()
-        await layer.ready?.(signal)
-        inWork.add(index)
-        converted[index] = await convertNth({ ...request, signal, onProgress }, index, means)
-        // The next may need the room.
-        await layer.close()
-        inWork.delete(index)
+        try {
+          await layer.ready?.(signal)
+          inWork.add(index)
+          converted[index] = await convertNth({ ...request, signal, onProgress }, index, means)
+        } finally {
+          // The next may need the room.
+          await layer.close()
+          inWork.delete(index)
+        }
       })
       last.set(descriptor.digest, work)
       await work

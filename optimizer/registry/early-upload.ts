@@ -5,6 +5,7 @@
  * @see OCI distribution spec, "Pushing a blob in chunks"; RFC 9112, "Chunked Transfer Coding"
  */
 import type { Digest } from '../image/digest.ts'
+import { RegistryError } from './errors.ts'
 import type { Session } from './session.ts'
 import { cancel, OCTETS, placeOf, sentBytes, withDigest } from './upload.ts'
 
@@ -59,7 +60,9 @@ export class EarlyUpload {
       })
       await answer.drop()
       return (answer.header('docker-content-digest') ?? digest) === digest
-    } catch {
+    } catch (error) {
+      // One that does not answer would not answer this either.
+      if (error instanceof RegistryError && error.status !== null) await cancel(this.#session, place)
       return false
     }
   }

@@ -12,7 +12,7 @@ import { type BlobFiles, FileContentStore, type FoundBlob } from './file-content
 import { BlobLabels } from './labels.ts'
 import { INDEX_FILE, LAYOUT_FILE, LAYOUT_TEXT, LayoutIndex } from './layout-index.ts'
 import { type FileImages, requireWritable, syncFolder } from './oci-layout.ts'
-import { Staging } from './staging.ts'
+import { Staging, writing } from './staging.ts'
 import type { ContentStore, ImageStore, StoredImage } from './store.ts'
 
 /** Opened for reading it holds what the file holds; opened for writing, the images put and nothing else. */
@@ -85,6 +85,10 @@ export class OciArchive implements FileImages, BlobFiles, ImageStore {
   async put(image: StoredImage): Promise<void> {
     if (this.#reader !== null) throw new NotFoundError(`${this.#path} is open for reading only`)
     this.#index = this.#index.with(image)
+    await writing(this.#path, () => this.#write())
+  }
+
+  async #write(): Promise<void> {
     const temporary = await this.#staging.newPath()
     const file = await open(temporary, 'wx', 0o644)
     try {

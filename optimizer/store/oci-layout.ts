@@ -17,7 +17,7 @@ import {
   LayoutIndex,
   requireLayoutVersion,
 } from './layout-index.ts'
-import { Staging } from './staging.ts'
+import { Staging, writing } from './staging.ts'
 import type { ContentStore, ImageStore, StoredImage } from './store.ts'
 
 const BLOBS_FOLDER = join('blobs', 'sha256')
@@ -104,6 +104,10 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
 
   async put(image: StoredImage): Promise<void> {
     await this.#makeFolder()
+    await writing(this.#folder, () => this.#publish(image))
+  }
+
+  async #publish(image: StoredImage): Promise<void> {
     const release = await lock(this.#folder, {
       lockfilePath: join(this.#folder, `.${INDEX_FILE}.lock`),
       stale: LOCK_STALE_MILLISECONDS,
@@ -193,13 +197,7 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
 
 /** @throws {PreconditionError} STORE_NOT_WRITABLE: known before any work is done */
 export async function requireWritable(folder: string): Promise<void> {
-  try {
-    await access(folder, constants.W_OK | constants.X_OK)
-  } catch (cause) {
-    throw new PreconditionError('STORE_NOT_WRITABLE', `cannot write in ${folder}: ${messageOf(cause)}`, {
-      cause,
-    })
-  }
+  await writing(`in ${folder}`, () => access(folder, constants.W_OK | constants.X_OK))
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import { writeWhole } from '../tar/nameless-file.ts'
 import { requireExpected } from './expected-content.ts'
@@ -52,7 +52,8 @@ export class Staging {
 
   async writer(ref: string): Promise<BlobWriter> {
     const path = await this.newPath()
-    const writer = new StagedWriter(this, ref, path, await open(path, 'wx', 0o644))
+    const file = await writing(path, () => open(path, 'wx', 0o644))
+    const writer = new StagedWriter(this, ref, path, file)
     this.ingests.set(ref, writer)
     return writer
   }
@@ -80,19 +81,22 @@ export class Staging {
 
   async #makeFolder(): Promise<string> {
     await this.#prepare()
-    try {
+    return await writing(`in ${this.#parent}`, async () => {
       const folder = await mkdtemp(join(this.#parent, STAGING_PREFIX))
       await writeFile(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
       return folder
-    } catch (cause) {
-      throw new PreconditionError(
-        'STORE_NOT_WRITABLE',
-        `cannot write in ${this.#parent}: ${messageOf(cause)}`,
-        {
-          cause,
-        },
-      )
-    }
+    })
+  }
+}
+
+/** @param where as the sentence goes on @throws {PreconditionError} STORE_NOT_WRITABLE @throws other errors as they are */
+export async function writing<T>(where: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (cause) {
+    if (cause instanceof CodedError || systemCodeOf(cause) === undefined) throw cause
+    const message = `cannot write ${where}: ${messageOf(cause)}`
+    throw new PreconditionError('STORE_NOT_WRITABLE', message, { cause })
   }
 }
 
@@ -113,13 +117,8 @@ class StagedWriter implements BlobWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.#counter.update(bytes)
-    try {
-      await writeWhole(this.#file, bytes, this.#counter.sizeBytes - bytes.length)
-    } catch (cause) {
-      throw new PreconditionError('STORE_NOT_WRITABLE', `cannot write ${this.#path}: ${messageOf(cause)}`, {
-        cause,
-      })
-    }
+    const position = this.#counter.sizeBytes - bytes.length
+    await writing(this.#path, () => writeWhole(this.#file, bytes, position))
   }
 
   async commit(expected: {
@@ -128,7 +127,7 @@ class StagedWriter implements BlobWriter {
     labels?: Record<string, string>
   }): Promise<void> {
     const { digest, sizeBytes } = requireExpected(this.#ref, this.#counter, expected)
-    await this.#file.sync()
+    await writing(this.#path, () => this.#file.sync())
     await this.#end()
     this.#staging.add(digest, { path: this.#path, sizeBytes }, expected.labels ?? {})
   }

@@ -67,6 +67,7 @@ describe('a blob that is sent while it is made', () => {
         const { early } = await sendAll(repository)
         assert.equal(await early.finish(DIGEST), false, method)
         assert.equal(stored(registry), undefined)
+        assert.equal(registry.openUploads, 0, method)
       })
   })
 

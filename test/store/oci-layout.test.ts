@@ -15,6 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { digestOf } from '../../optimizer/image/digest.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import { requireBlobs } from '../../optimizer/store/missing.ts'
 import { OciArchive } from '../../optimizer/store/oci-archive.ts'
@@ -201,6 +203,29 @@ describe('a hostile or broken layout is refused by name', () => {
     writeFileSync(inFolder('layout/thesis.txt'), 'mine')
     await assert.rejects(OciLayout.openForWriting(layoutPath()), { code: 'LAYOUT_INVALID' })
     assert.deepEqual(readdirSync(layoutPath()), ['thesis.txt'])
+  })
+
+  it('what cannot be written after all is told as such, of a layout and of an archive, and nothing stays', async () => {
+    const cannot = { code: 'STORE_NOT_WRITABLE', exitCode: 3 }
+    mkdirSync(
+      inFolder(
+        `layout/${BLOBS}/${digestOf(gzipSync(LAYER.tar, { level: 1 })).slice('sha256:'.length)}/taken`,
+      ),
+      {
+        recursive: true,
+      },
+    )
+    writeFileSync(inFolder('layout/oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+    const before = readdirSync(layoutPath(), { recursive: true })
+    await assert.rejects(writeLayout('1.0'), cannot)
+    assert.deepEqual(readdirSync(layoutPath()).sort(), ['blobs', 'oci-layout'])
+    assert.ok(before.every((name) => existsSync(inFolder(`layout/${name}`))))
+    const writing = using(OciArchive.openForWriting(archivePath()), async (opened) => {
+      mkdirSync(archivePath())
+      await putRawImage(opened, '1.0', [LAYER])
+    })
+    await assert.rejects(writing, cannot)
+    assert.deepEqual(readdirSync(folder).sort(), ['archive.tar', 'layout'])
   })
 
   it('a folder in a folder that is not there is no target', async () => {
