@@ -134,6 +134,22 @@ describe('bin/setup on a machine that it cannot help says in one sentence what t
       assert.match(stderr.trim().split('\n').at(-1) ?? '', expected)
     })
 
+  it('that is neither x86-64 nor arm64, where the tests are asked for; anything else goes on', () => {
+    // bash takes it from the environment where it is there.
+    const odd = { ...machine('odd', ['node']), HOSTTYPE: 'riscv64' }
+    const tests = setup(['--test'], odd)
+    assert.equal(tests.status, 3, tests.stderr)
+    assert.match(
+      tests.stderr,
+      /^setup: the tests are for x86-64 and arm64, and this machine is riscv64: .+\n$/,
+    )
+    const start = setup([], odd)
+    assert.match(
+      start.stderr,
+      /^setup: this machine is riscv64: only .+ were tried\nsetup: Node.js 20 or later .+\n$/,
+    )
+  })
+
   it('and asks apt to remove nothing, recommend nothing and restart nothing', () => {
     const log = join(folder, 'apt.log')
     const script = `echo "$NEEDRESTART_SUSPEND $*" >>${log}; exit 100`
