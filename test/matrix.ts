@@ -1,11 +1,12 @@
 /**
  * The tests on what users have beside what this machine has: `npm run test:matrix`.
  *
- *   node dist/test/matrix.js [--containerd SUITE]... [--cgroup-v2] [--node MAJOR]... [PART-OF-A-PATH]
+ *   node dist/test/matrix.js [--containerd SUITE]... [--cgroup-v2] [--node MAJOR]... [--arm64] [PART-OF-A-PATH]
  *
  * The root tests run against the containerd and runc of each Debian SUITE (`machine`: those on PATH), and once where
  * version 2 of control groups is all there is; the build and the unit tests with each MAJOR version of Node, of npm's
- * package of it, in a copy of the sources. Without options all of them. stdout is a table for README with what failed and
+ * package of it, in a copy of the sources. Without options all of them; --arm64 alone is by name: the build for it, conversions
+ * compared, and the unit tests under an emulator, which takes hours. stdout is a table for README with what failed and
  * what was skipped, and why; stderr what the tests say. Status 1: something failed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -16,6 +17,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from '../bench/sample/sample-image.ts'
+import { Arm64Copy, arm64Tools } from './arm64.ts'
 import { type MatrixOutcome, type MatrixRow, matrixText, outcomeOf } from './matrix-report.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -35,6 +37,7 @@ const { values, positionals } = parseArgs({
     containerd: { type: 'string', multiple: true },
     'cgroup-v2': { type: 'boolean' },
     node: { type: 'string', multiple: true },
+    arm64: { type: 'boolean' },
   },
   allowPositionals: true,
 })
@@ -52,6 +55,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 for (const suite of suites) await note(withContainerd(suite))
 if (everything || values['cgroup-v2'] === true) await note(withCgroupV2())
 for (const major of majors) await note(withNode(major))
+if (values.arm64 === true) await withArm64()
 end()
 
 /** Each row is said as it comes: it takes hours, and may be interrupted. */
@@ -128,6 +132,33 @@ async function withNode(major: string): Promise<MatrixRow> {
   }
 }
 
+/** On this machine's kernel, of which the row tells; what is emulated is the processor. */
+async function withArm64(): Promise<void> {
+  const where = 'arm64 under emulation'
+  const tools = arm64Tools(ROOT)
+  if (typeof tools === 'string') {
+    const outcome = { passed: 0, failed: [], skipped: [tools] }
+    return await note(Promise.resolve({ what: 'the build and the unit tests', where, outcome }))
+  }
+  const emulated = `${where}, Linux ${kernel()}: ${firstVersion(tools.node, ['--version'], {}).replace(/^\S+ v/, 'Node ')}`
+  const copy = new Arm64Copy(ROOT, tools)
+  process.once('exit', () => copy.remove())
+  try {
+    if (!copy.build(sourceFiles()))
+      return await note(Promise.resolve(failedRow('the build', emulated, 'it did not end (see above)')))
+    const outcome = copy.compareConversions()
+    const what = "conversions, byte for byte as this machine's"
+    await note(Promise.resolve({ what, where: emulated, outcome }))
+    const tests = runTests(copy.folder, tools.node, ['unit', ...positionals], {
+      PATH: before(tools.bin),
+      TEST_FILE_MINUTES: '120',
+    })
+    await note(tests.then((outcome) => ({ what: 'the unit tests', where: emulated, outcome })))
+  } finally {
+    copy.remove()
+  }
+}
+
 function sourceFiles(): string[] {
   const { stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' })
   return stdout.split('\0').filter((file) => file !== '' && existsSync(join(ROOT, file)))
@@ -183,8 +214,11 @@ function failedRow(what: string, where: string, why: string): MatrixRow {
 /** As README has it: what the machine is, and what of it counts for these tests. */
 function machine(versions: readonly string[]): string {
   const architecture = { x64: 'x86-64' }[process.arch as string] ?? process.arch
-  const kernel = release().split('.').slice(0, 2).join('.')
-  return `${architecture}, Linux ${kernel}: ${versions.join(', ')}`
+  return `${architecture}, Linux ${kernel()}: ${versions.join(', ')}`
+}
+
+function kernel(): string {
+  return release().split('.').slice(0, 2).join('.')
 }
 
 function before(folder: string): string {

@@ -15,7 +15,7 @@ const LEFTOVERS = new RegExp(
 )
 /** What is started, not imported. */
 const ENTRIES =
-  /^(optimizer\/main|notifier\/main|bin\/start|bin\/report-picture|test\/run|test\/asan|test\/matrix|test\/fuzz\/(main|fuzz-thread)|bench\/convert|bench\/convert-engine|bench\/program-start|bench\/gzip-helpers|bench\/start|bench\/agreement|bench\/registry|bench\/model-error|bench\/notifier|bench\/notifier\/own-client)\.ts$|\.test\.ts$/
+  /^(optimizer\/main|notifier\/main|bin\/start|bin\/report-picture|test\/run|test\/asan|test\/matrix|test\/conversion-digests|test\/fuzz\/(main|fuzz-thread)|bench\/convert|bench\/convert-engine|bench\/program-start|bench\/gzip-helpers|bench\/start|bench\/agreement|bench\/registry|bench\/model-error|bench\/notifier|bench\/notifier\/own-client)\.ts$|\.test\.ts$/
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const ignored = new Set(readFileSync(join(root, '.gitignore'), 'utf8').split('\n').concat('.git/'))
