@@ -65,5 +65,8 @@ async function analysed(
 function requireOptimized({ name, sums, warnings }: ImageAnalysis): void {
   if (sums.hotFiles > 0) return
   const why = warnings.find(({ code }) => code === 'NOT_OPTIMIZED')?.message ?? 'nothing comes first'
-  throw new PreconditionError('NOT_OPTIMIZED', `${name} has no hot zone to look at: ${why}`)
+  throw new PreconditionError(
+    'NOT_OPTIMIZED',
+    `nothing of ${name} comes first, so a run has nothing to be held against (${why})`,
+  )
 }

@@ -1,5 +1,5 @@
 /** The result of a conversion as a few lines for a person. */
-import { printableName } from '../shared/text.ts'
+import { printablePath } from '../shared/text.ts'
 import { formatBytes, formatSeconds } from './console.ts'
 import { leftOutLines, warningLines } from './plan/text.ts'
 import { percent } from './plan/warnings.ts'
@@ -46,13 +46,13 @@ function planLines({ hotZoneBytes, sizeBytes, hotFiles, warnings, ...largest }: 
   if (hotFiles === 0) return warningLines(warnings)
   const folders = largest.largestDirectories
     .slice(0, PLAN_NAMED_MAX)
-    .map(({ path, hotContentBytes }) => `/${printableName(path)} ${formatBytes(hotContentBytes)}`)
+    .map(({ path, hotContentBytes }) => `${printablePath(path)} ${formatBytes(hotContentBytes)}`)
   const [file] = largest.largestFiles
   const where = folders.length === 0 ? '' : `; most of it in ${folders.join(', ')}`
   const largestFile =
     file === undefined
       ? ''
-      : `; the largest file is ${printableName(file.path)}, ${formatBytes(file.sizeBytes)}`
+      : `; the largest file is ${printablePath(file.path)}, ${formatBytes(file.sizeBytes)}`
   return [
     `a client fetches ${formatBytes(hotZoneBytes)} of ${formatBytes(sizeBytes)} ahead (${percent(hotZoneBytes, sizeBytes)})` +
       `${where}${largestFile}`,

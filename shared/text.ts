@@ -21,6 +21,16 @@ export function printable(text: string): string {
   )
 }
 
+/** A path of an image or a record, as people write it. */
+export function printablePath(path: string): string {
+  return `/${printableName(path)}`
+}
+
+/** `1 file`, `217 files` */
+export function countedFiles(files: number): string {
+  return `${files} ${files === 1 ? 'file' : 'files'}`
+}
+
 const SHORT: Record<string, string> = { '\n': '\\n', '\t': '\\t' }
 
 /** A name within a line: it makes no further lines either, and does not turn the direction of what follows. */

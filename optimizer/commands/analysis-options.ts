@@ -13,12 +13,12 @@ import {
   tocReferenceOption,
 } from './common-options.ts'
 import { conversionOptions } from './conversion-options.ts'
-import { addRecordOptions, givenSources } from './given-options.ts'
+import { addRecordOptions, givenSources, TO_LOOK_AT } from './given-options.ts'
 import { spaceOptions } from './space-options.ts'
 
 export function addAnalysisOptions(yargs: Argv): Argv {
   return addOutputOptions(
-    addContainerdOptions(addTocReferenceOption(addPlatformOption(addRecordOptions(yargs)))),
+    addContainerdOptions(addTocReferenceOption(addPlatformOption(addRecordOptions(yargs, TO_LOOK_AT)))),
   )
 }
 

@@ -14,7 +14,7 @@ import {
   single,
   tocReferenceOption,
 } from './common-options.ts'
-import { addRecordOptions, givenSources } from './given-options.ts'
+import { addRecordOptions, givenSources, TO_LOOK_AT } from './given-options.ts'
 import { TITLES } from './titles.ts'
 
 export const explainCommand: Command = {
@@ -34,7 +34,9 @@ export const explainCommand: Command = {
     },
   ],
   builder: (yargs) =>
-    addOutputOptions(addContainerdOptions(addTocReferenceOption(addPlatformOption(addRecordOptions(yargs)))))
+    addOutputOptions(
+      addContainerdOptions(addTocReferenceOption(addPlatformOption(addRecordOptions(yargs, TO_LOOK_AT)))),
+    )
       .positional('image', { type: 'string', describe: `the image: ${LOCATION_FORMS}` })
       .option('path', {
         type: 'string',

@@ -31,16 +31,21 @@ export function addOrderOptions(yargs: Argv): Argv {
   })
 }
 
-export function addRecordOptions(yargs: Argv): Argv {
+const TO_ORDER_BY = {
+  group: GROUP,
+  recordIn: 'order by this record, ours or ctr-remote’s; PLATFORM=FILE for one platform (repeatable)',
+}
+/** Of commands that look at an image as it is. */
+export const TO_LOOK_AT = {
+  group: 'Record:',
+  recordIn: 'what a run has read: the record of this image, or of the one that it was made from',
+}
+
+export function addRecordOptions(yargs: Argv, { group, recordIn } = TO_ORDER_BY): Argv {
   return yargs
-    .option('record-in', {
-      group: GROUP,
-      type: 'string',
-      array: true,
-      describe: 'order by this record, ours or ctr-remote’s; PLATFORM=FILE for one platform (repeatable)',
-    })
+    .option('record-in', { group, type: 'string', array: true, describe: recordIn })
     .option('record-any-layer', {
-      group: GROUP,
+      group,
       type: 'boolean',
       default: false,
       describe: 'apply records by path alone, to every layer of any image, as ctr-remote does',

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import type { Argv } from 'yargs'
-import { UsageError } from '../../shared/errors.ts'
+import { PreconditionError, UsageError } from '../../shared/errors.ts'
 import { parseLocation } from '../image/location.ts'
 import type { ReportRequest } from '../report-file.ts'
 import { addAnalysisOptions, analysisOptions } from './analysis-options.ts'
@@ -11,6 +11,8 @@ import { outputFile } from './values.ts'
 
 /** One before, one after. */
 const IMAGES_MAX = 2
+/** What names a file and no image, be it there or not. */
+const FILE_NAME = /^\.{0,2}\/|^[^:]+\.jsonl$/
 
 export const reportCommand: Command = {
   ...TITLES.report,
@@ -48,11 +50,18 @@ function addOwnOptions(yargs: Argv): Argv {
   })
 }
 
-/** A file that is there is a record, everything else an image. @throws {UsageError} */
+/** A file that is there is a record, everything else an image. @throws {UsageError} @throws {PreconditionError} FILE_UNREADABLE */
 export function reportRequest(argv: Arguments): ReportRequest {
   const subjects = repeated(argv, 'subject')
   const files = subjects.filter(isFile)
-  const images = subjects.filter((subject) => !isFile(subject)).map((text) => parseLocation('subject', text))
+  const others = subjects.filter((subject) => !isFile(subject))
+  const missing = others.find((text) => FILE_NAME.test(text))
+  if (missing !== undefined)
+    throw new PreconditionError(
+      'FILE_UNREADABLE',
+      `there is no file ${missing}: <subject> is a record, which optimizer record makes, or an image`,
+    )
+  const images = others.map((text) => parseLocation('subject', text))
   const analysis = analysisOptions({ ...argv, 'record-in': [...files, ...repeated(argv, 'record-in')] })
   if (images.length === 0 && analysis.records.length === 0)
     throw new UsageError('ARGUMENT_INVALID', '<subject> is missing: name a record, an image, or both')

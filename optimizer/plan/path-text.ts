@@ -1,5 +1,5 @@
 /** Where one file is, as a few lines for a person. */
-import { formatBytes, printableName } from '../../shared/text.ts'
+import { formatBytes, printableName, printablePath } from '../../shared/text.ts'
 import type { ChunkPlace, FileAccess, ImageAnalysis } from './analysis.ts'
 import type { FoundPath, PathExplanation } from './explain-path.ts'
 
@@ -22,10 +22,13 @@ export function formatPath(
 ): string {
   const lines = links.map(
     (link) =>
-      `/${printableName(link.path)} is a link to ${printableName(link.target)} (layer ${link.layerIndex})`,
+      `${printablePath(link.path)} is a link to ${printableName(link.target)} (layer ${link.layerIndex})`,
   )
-  if (found === null && hiddenLayers.length > 0) lines.push(`/${printableName(path)} is removed by a layer`)
-  else if (found === null) lines.push(`/${printableName(path)} is in no layer that has a table of contents`)
+  if (found === null && hiddenLayers.length > 0) lines.push(`${printablePath(path)} is removed by a layer`)
+  else if (found === null)
+    lines.push(
+      `${printablePath(path)} is in no layer${unknownLayers.length > 0 ? ' that has a table of contents' : ''}`,
+    )
   else lines.push(...foundLines(found, layers[found.layerIndex]?.sums.hotFiles ?? 0))
   const access = found?.file?.access ?? null
   if (access !== null) lines.push(accessLine(access, records[access.record]?.file ?? ''))
@@ -45,7 +48,7 @@ function foundLines(
   { path, type, layerIndex, layerDigest, file, hotPosition }: FoundPath,
   hotFiles: number,
 ): string[] {
-  const head = `/${printableName(path)} is ${TYPE_NAMES[type]} of layer ${layerIndex} (${layerDigest})`
+  const head = `${printablePath(path)} is ${TYPE_NAMES[type]} of layer ${layerIndex} (${layerDigest})`
   if (file === null) return [head]
   const chunks = file.chunks ?? []
   const size = `${formatBytes(file.sizeBytes)}, ${formatBytes(file.compressedBytes ?? 0)} compressed`
@@ -54,7 +57,7 @@ function foundLines(
     `${head}: ${size}, ${chunks.length} chunk${chunks.length === 1 ? '' : 's'}`,
     ...chunks.slice(0, CHUNKS_MAX).map(chunkLine),
     ...more,
-    ...(file.path === path ? [] : [`the same file as /${printableName(file.path)}`]),
+    ...(file.path === path ? [] : [`the same file as ${printablePath(file.path)}`]),
     hotPosition === null
       ? 'it does not come first: a client fetches it when it is read'
       : `it comes first: file ${hotPosition} of ${hotFiles} in the layer's hot zone`,

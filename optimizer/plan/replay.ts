@@ -1,6 +1,6 @@
 /** How much of what a run has read was in the hot zone, and how much of the hot zone it has read. */
 import { CodedError, EXIT } from '../../shared/errors.ts'
-import { formatBytes, printableName } from '../../shared/text.ts'
+import { countedFiles, formatBytes, printablePath } from '../../shared/text.ts'
 import type { FileAnalysis, ImageAnalysis } from './analysis.ts'
 import { contentOf } from './sums.ts'
 import { percent } from './warnings.ts'
@@ -79,18 +79,18 @@ const NAMED_MAX = 20
 
 export function formatReplay({ reads, hits, misses, waste, hotZoneBytes }: Replay): string {
   return [
-    `read: ${sumsText(reads)}`,
+    `read: ${sumsText(reads)}, those without content left aside`,
     `hit: ${sumsText(hits)}: ${percent(hits.files, reads.files)} of the files, ${percent(hits.contentBytes, reads.contentBytes)} of the bytes`,
     `missed: ${sumsText(misses)}, fetched on demand`,
     ...namedLines(misses.paths),
-    `wasted: ${sumsText(waste)} of the ${formatBytes(hotZoneBytes)} that are fetched ahead, never read`,
+    `wasted: ${sumsText(waste)}, never read, of the ${formatBytes(hotZoneBytes)} that are fetched ahead`,
     ...namedLines(waste.paths),
     '',
   ].join('\n')
 }
 
 function sumsText({ files, contentBytes, compressedBytes }: ReplaySums): string {
-  return `${files} files, ${formatBytes(contentBytes)} (${formatBytes(compressedBytes)} compressed)`
+  return `${countedFiles(files)}, ${formatBytes(contentBytes)} (${formatBytes(compressedBytes)} compressed)`
 }
 
 function namedLines(files: readonly ReplayedFile[]): string[] {
@@ -98,10 +98,16 @@ function namedLines(files: readonly ReplayedFile[]): string[] {
     .slice(0, NAMED_MAX)
     .map(
       ({ path, layerIndex, sizeBytes }) =>
-        `${printableName(path)} (layer ${layerIndex}, ${formatBytes(sizeBytes)})`,
+        `${printablePath(path)} (layer ${layerIndex}, ${formatBytes(sizeBytes)})`,
     )
   const rest = files.length - NAMED_MAX
   return [...lines, ...(rest > 0 ? [`and ${rest} more`] : [])].map((line) => `  ${line}`)
+}
+
+/** `94.9 %`: never rounded up to a minimum that was missed. */
+function shareBelow(share: number): string {
+  // 0.29 * 1000 is a little less than 290.
+  return `${Math.floor(share * 1000 + 1e-6) / 10} %`
 }
 
 /** @returns null where both shares are at least so much */
@@ -110,8 +116,8 @@ export function hitError({ hitShare }: Replay, minHit: number): CodedError | nul
   if (files >= minHit && bytes >= minHit) return null
   return new CodedError(
     'HIT_BELOW_MINIMUM',
-    `the hot zone had ${percent(files, 1)} of the files that were read and ${percent(bytes, 1)} of their bytes, ` +
-      `--min-hit asks for ${percent(minHit, 1)} of both: record again, and convert by that`,
+    `the hot zone had ${shareBelow(files)} of the files that were read and ${shareBelow(bytes)} of their bytes, ` +
+      `--min-hit asks for ${shareBelow(minHit)} of both: record again, and convert by that`,
     { exitCode: EXIT.verification },
   )
 }

@@ -1,5 +1,5 @@
 /** An analysis as a few lines for a person. */
-import { formatBytes, printable, printableName } from '../../shared/text.ts'
+import { countedFiles, formatBytes, printable, printableName, printablePath } from '../../shared/text.ts'
 import type { AnalysisWarning, ImageAnalysis, LayerAnalysis, LeftOut, ZoneSums } from './analysis.ts'
 import { type LargeDirectory, type LargeFile, largestDirectories, largestFiles } from './largest.ts'
 import { contentOf } from './sums.ts'
@@ -17,12 +17,13 @@ export function formatAnalysis(
   const { name, platform, layers, sums, leftOut, warnings } = analysis
   const hasReads = analysis.records.length > 0
   const rows = layers.map((layer) => layerRow(layer, analysis.kind === 'finished', hasReads))
+  const isKnown = analysis.kind === 'planned' || layers.some(({ tocBytes }) => tocBytes !== null)
   const reads = hasReads ? ['read', 'read and first'] : []
   return [
     `${printableName(name)} (${platform})`,
     ...table(
       ['layer', 'format', 'size', 'files', 'files first', 'content first', 'bytes first', 'share', ...reads],
-      [...rows, row('all', '', sums, hasReads)],
+      [...rows, shown(row('all', '', sums, hasReads), isKnown)],
     ),
     ...largestFileLines(largestFiles(layers, LARGEST_MAX)),
     ...largestDirectoryLines(
@@ -45,7 +46,12 @@ function layerRow(
   hasReads: boolean,
 ): string[] {
   const cells = row(String(index), format, sums, hasReads)
-  return isFinished && tocBytes === null ? cells.map((cell, column) => (column < 3 ? cell : '-')) : cells
+  return shown(cells, !isFinished || tocBytes !== null)
+}
+
+/** Of what is in there, once it is known. */
+function shown(cells: string[], isKnown: boolean): string[] {
+  return isKnown ? cells : cells.map((cell, column) => (column < 3 ? cell : '-'))
 }
 
 function row(name: string, format: string, sums: ZoneSums, hasReads: boolean): string[] {
@@ -61,7 +67,7 @@ export function largestFileLines(files: readonly LargeFile[]): string[] {
   if (files.length === 0) return []
   const lines = files.map(
     ({ path, layerIndex, sizeBytes }) =>
-      `  ${formatBytes(sizeBytes).padStart(10)}  ${printableName(path)} (layer ${layerIndex})`,
+      `  ${formatBytes(sizeBytes).padStart(10)}  ${printablePath(path)} (layer ${layerIndex})`,
   )
   return ['largest files that come first:', ...lines]
 }
@@ -70,7 +76,7 @@ export function largestDirectoryLines(directories: readonly LargeDirectory[]): s
   if (directories.length === 0) return []
   const lines = directories.map(
     ({ path, hotFiles, hotContentBytes }) =>
-      `  ${formatBytes(hotContentBytes).padStart(10)}  /${printableName(path)} (${hotFiles} files)`,
+      `  ${formatBytes(hotContentBytes).padStart(10)}  ${printablePath(path)} (${countedFiles(hotFiles)})`,
   )
   return ['folders that hold most of it:', ...lines]
 }
@@ -78,10 +84,10 @@ export function largestDirectoryLines(directories: readonly LargeDirectory[]): s
 function openedLines(layers: readonly LayerAnalysis[]): string[] {
   const opened = openedOnlyFiles(layers).sort((a, b) => b.sizeBytes - a.sizeBytes)
   if (opened.length === 0) return []
-  const named = opened.slice(0, NAMED_MAX).map(({ path }) => printableName(path))
+  const named = opened.slice(0, NAMED_MAX).map(({ path }) => printablePath(path))
   const more = opened.length > NAMED_MAX ? ', …' : ''
   return [
-    `opened and not read, or mapped only: ${opened.length} files, ${formatBytes(contentOf(opened))}: ${named.join(', ')}${more}`,
+    `opened and not read, or mapped only: ${countedFiles(opened.length)}, ${formatBytes(contentOf(opened))}: ${named.join(', ')}${more}`,
   ]
 }
 
@@ -97,9 +103,11 @@ export function leftOutLines(leftOut: readonly LeftOut[]): string[] {
     const files = leftOut.filter((file) => file.reason === reason)
     if (files.length === 0) return []
     const bytes = files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
-    const named = files.slice(0, NAMED_MAX).map(({ path }) => printableName(path))
+    const named = files.slice(0, NAMED_MAX).map(({ path }) => printablePath(path))
     const more = files.length > NAMED_MAX ? ', …' : ''
-    return [`${REASONS[reason]}: ${files.length} files, ${formatBytes(bytes)}: ${named.join(', ')}${more}`]
+    return [
+      `${REASONS[reason]}: ${countedFiles(files.length)}, ${formatBytes(bytes)}: ${named.join(', ')}${more}`,
+    ]
   })
 }
 

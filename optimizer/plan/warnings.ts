@@ -1,5 +1,5 @@
 /** What about a hot zone is likely to make an image start slower than it could. */
-import { formatBytes, printableName } from '../../shared/text.ts'
+import { countedFiles, formatBytes, printablePath } from '../../shared/text.ts'
 import type { AnalysisWarning, FileAnalysis, ImageAnalysis, LayerAnalysis, WarningCode } from './analysis.ts'
 import { contentOf } from './sums.ts'
 
@@ -73,7 +73,7 @@ function largeFiles({ layers, sums }: WeighedImage): AnalysisWarning[] {
       .map(({ path, sizeBytes }) =>
         warning(
           'LARGE_FILE',
-          `${printableName(path)} is ${formatBytes(sizeBytes)}, ${percent(sizeBytes, sums.hotContentBytes)} of the content that comes first; ` +
+          `${printablePath(path)} is ${formatBytes(sizeBytes)}, ${percent(sizeBytes, sums.hotContentBytes)} of the content that comes first; ` +
             'that it was opened does not tell how much of it was read: if that is little, --exclude it',
           { layerIndex: index, path },
         ),
@@ -85,8 +85,9 @@ function openedOnly({ layers }: WeighedImage): AnalysisWarning[] {
   const files = openedOnlyFiles(layers)
   if (files.length === 0) return []
   const bytes = contentOf(files)
-  const what = `${files.length} files of ${formatBytes(bytes)} come first that were opened and not read`
-  return [warning('OPENED_NOT_READ', `${what}, or mapped only`)]
+  const [come, were] = files.length === 1 ? ['comes', 'was'] : ['come', 'were']
+  const what = `${countedFiles(files.length)} of ${formatBytes(bytes)} ${come} first that ${were} opened and not read, or mapped only`
+  return [warning('OPENED_NOT_READ', `${what}: --exclude what no start needs`)]
 }
 
 /** Files with content that come first, and that a record which tells reads says were opened and nothing else. */
@@ -104,8 +105,8 @@ function budgetCut({ leftOut }: WeighedImage): AnalysisWarning[] {
   return [
     warning(
       'BUDGET_CUT',
-      `the budget ends before ${printableName(first.path)} (${formatBytes(first.sizeBytes ?? 0)}): it and all after it, ` +
-        `${cut.length} files of ${formatBytes(bytes)}, do not come first; what need not be there leaves room when it is named with --exclude`,
+      `the budget ends before ${printablePath(first.path)} (${formatBytes(first.sizeBytes ?? 0)}): it and all after it, ` +
+        `${countedFiles(cut.length)} of ${formatBytes(bytes)}, ${cut.length === 1 ? 'does' : 'do'} not come first; what need not be there leaves room when it is named with --exclude`,
       { layerIndex: first.layerIndex, path: first.path },
     ),
   ]
@@ -118,7 +119,7 @@ function nothingFirst({ kind, layers, sums }: WeighedImage): AnalysisWarning[] {
     return [
       warning(
         'NOT_OPTIMIZED',
-        'no layer has a table of contents: the image is not optimized, clients pull all of it',
+        'no layer has a table of contents: clients pull all of the image; optimizer optimize and convert make one that is pulled lazily',
       ),
     ]
   const some = withoutToc.map(({ index, format }) =>

@@ -1,6 +1,6 @@
 /** The difference of two records as a few lines for a person. */
 import { CodedError, EXIT } from '../../shared/errors.ts'
-import { printableName } from '../../shared/text.ts'
+import { countedFiles, printableName, printablePath } from '../../shared/text.ts'
 import type { DiffedFile, RecordsDiff } from './diff-records.ts'
 
 /** Files that are named; `--json` has all. */
@@ -10,11 +10,11 @@ export function formatRecordsDiff(diff: RecordsDiff, first: string, second: stri
   const { sameImage, onlyFirst, onlySecond, both, order } = diff
   return [
     ...(sameImage ? [] : ['they are of different images: files are compared by path alone']),
-    `in both: ${both} files${order.same ? ', in the same order' : `, ${share(order.agreement)} of their pairs in the same order`}`,
+    `in both: ${countedFiles(both)}${order.same ? ', in the same order' : `, ${share(order.agreement)} of their pairs in the same order`}`,
     ...(order.firstDifference === null
       ? []
       : [
-          `  file ${order.firstDifference.position + 1} of them: ${printableName(order.firstDifference.first)} and ${printableName(order.firstDifference.second)}`,
+          `  file ${order.firstDifference.position + 1} of them: ${printablePath(order.firstDifference.first)} and ${printablePath(order.firstDifference.second)}`,
         ]),
     ...onlyLines(first, onlyFirst),
     ...onlyLines(second, onlySecond),
@@ -30,8 +30,8 @@ function onlyLines(name: string, files: readonly DiffedFile[]): string[] {
   if (files.length === 0) return []
   const rest = files.length - NAMED_MAX
   return [
-    `only in ${printableName(name)}: ${files.length} files`,
-    ...files.slice(0, NAMED_MAX).map(({ path }) => `  ${printableName(path)}`),
+    `only in ${printableName(name)}: ${countedFiles(files.length)}`,
+    ...files.slice(0, NAMED_MAX).map(({ path }) => `  ${printablePath(path)}`),
     ...(rest > 0 ? [`  and ${rest} more`] : []),
   ]
 }
@@ -43,8 +43,8 @@ export function recordsDifferError(
   ignoreOrder: boolean,
 ): CodedError {
   const parts = [
-    ...(onlyFirst.length > 0 ? [`${onlyFirst.length} files are in ${first} alone`] : []),
-    ...(onlySecond.length > 0 ? [`${onlySecond.length} files are in ${second} alone`] : []),
+    ...(onlyFirst.length > 0 ? [`${countedFiles(onlyFirst.length)} in ${first} alone`] : []),
+    ...(onlySecond.length > 0 ? [`${countedFiles(onlySecond.length)} in ${second} alone`] : []),
     ...(order.same || ignoreOrder ? [] : ['the order is another one']),
   ]
   return new CodedError('RECORDS_DIFFER', `the records differ: ${parts.join(', ')}`, {

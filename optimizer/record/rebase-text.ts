@@ -1,5 +1,5 @@
 /** What has become of a record's files in another image, for a person. */
-import { printableName } from '../../shared/text.ts'
+import { countedFiles, printablePath } from '../../shared/text.ts'
 import type { MatchKind, RebaseMatch } from './rebase.ts'
 
 /** Files that are named for each kind; `--json` has all. */
@@ -27,9 +27,11 @@ export function formatMatches(matches: readonly RebaseMatch[]): string[] {
   const lines = (Object.keys(KINDS) as MatchKind[]).flatMap((kind) => {
     const files = matches.filter(({ match }) => match === kind)
     if (files.length === 0) return []
-    const named = NAMED.includes(kind) ? files.slice(0, NAMED_MAX).map(({ path }) => printableName(path)) : []
+    const named = NAMED.includes(kind) ? files.slice(0, NAMED_MAX).map(({ path }) => printablePath(path)) : []
     const more = named.length > 0 && files.length > NAMED_MAX ? ', …' : ''
-    return [`${KINDS[kind]}: ${files.length} files${named.length > 0 ? `: ${named.join(', ')}${more}` : ''}`]
+    return [
+      `${KINDS[kind]}: ${countedFiles(files.length)}${named.length > 0 ? `: ${named.join(', ')}${more}` : ''}`,
+    ]
   })
   const renamed = matches.filter((match) => match.renamed).length
   return renamed === 0 ? lines : [...lines, `of these ${renamed} have another name there`]

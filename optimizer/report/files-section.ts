@@ -92,7 +92,7 @@ export function allFilesSection(files: readonly ReadFile[]): string {
     { title: 'layer', isNumber: true, isAside: true },
     { title: 'at s', isNumber: true },
     { title: 'first read by', isAside: true },
-    ...(hasImage ? [{ title: 'stands' }] : []),
+    ...(hasImage ? [{ title: 'comes' }] : []),
   ]
   const rest = files.length - shown.length
   const about = `In order of first access${rest > 0 ? `; ${counted(rest, 'later one is', 'later ones are')} left out here, the record has all` : ''}.`

@@ -7,7 +7,7 @@ export const PAGE_STYLE = `
   --idle: #e3a08f; --on-idle: #2b130d; --cold: #e6e0d3; --on-cold: #4d483f; --toc: #8f8778; --on-toc: #fff;
   --pull: #9aa5b1; --run: #23558a; --area: #f3d9d2;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #171614; --ink: #ece8e0; --soft: #aaa397; --rule: #413d36; --faint: #2a2723;
     --first: #e0614c; --on-first: #1b0703; --late: #79aee3; --on-late: #06121e;
@@ -67,6 +67,7 @@ thead th { color: var(--soft); font-size: 13px; border-bottom: 1px solid var(--i
 th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: baseline; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
+.number .name { white-space: normal; overflow-wrap: anywhere; }
 .wide-cell { width: 42%; min-width: 90px; vertical-align: middle; }
 .bar { display: block; width: 100%; height: 16px; }
 .pair .wide-cell { width: 24%; min-width: 60px; }
@@ -83,6 +84,7 @@ footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 8px; 
   table { font-size: 13px; } th, td { padding-right: 8px; }
   .wide-cell { width: 26%; min-width: 56px; } .pair { display: block; } .aside { display: none; }
 }
+@page { margin: 14mm; }
 @media print {
   :root { color-scheme: light; }
   html, body { background: #fff; color: #000; }

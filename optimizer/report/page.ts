@@ -41,7 +41,7 @@ ${processesSection(files)}
 </div>
 ${files.length === 0 ? '' : allFilesSection(files)}
 </main>
-<footer>${escaped(madeBy)}. Units are decimal: 1 MB is a million bytes.</footer>
+<footer>${escaped(madeBy)}. Units are decimal: 1 MB is a million bytes, 1 MiB is 1,048,576.</footer>
 <script>${SEARCH_SCRIPT}</script>
 </body>
 </html>

@@ -28,7 +28,7 @@ function lead({ files, images, run }: Report): string {
   const share = shareText(stored, sums.sizeBytes)
   const what =
     run === null
-      ? `Of ${counted(sums.files, 'file')}, ${counted(sums.hotFiles, 'stands', 'stand')} first`
+      ? `Of ${counted(sums.files, 'file')}, ${counted(sums.hotFiles, 'comes', 'come')} first`
       : `Of ${counted(sums.files, 'file')}, the run read ${counted(files.length, '', '').trim()}`
   return `${what}: ${bytesText(stored)} of the ${bytesText(sums.sizeBytes)} that a full pull transfers, ${share}.${predicted(images.at(-1))}`
 }

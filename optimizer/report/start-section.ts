@@ -1,7 +1,7 @@
 /** Section: how soon the image is predicted to be up, and what changed between two images. */
 import type { Simulation, Way } from '../simulate/simulate.ts'
 import { bar } from './bars.ts'
-import { escaped, isolated, shortened } from './escape.ts'
+import { escaped, shortened } from './escape.ts'
 import { bytesText, count, secondsText } from './format.ts'
 import type { Report, ReportedImage } from './report.ts'
 import { figure, legend, table } from './tables.ts'
@@ -73,7 +73,11 @@ export function comparisonSection({ images }: Report): string {
   const first = ({ analysis }: ReportedImage, value: number) => (analysis.kind === 'planned' ? 0 : value)
   if (before === undefined || after === undefined) return ''
   const figures: [string, (image: ReportedImage) => string][] = [
-    ['image', ({ analysis }) => isolated(shortened(analysis.name, 60))],
+    [
+      'image',
+      ({ analysis }) =>
+        `<bdi class="name">${escaped(shortened(analysis.name, 60)).replace(/[/:]/g, '$&<wbr>')}</bdi>`,
+    ],
     ['size, compressed', ({ analysis }) => bytesText(analysis.sums.sizeBytes)],
     ['files', ({ analysis }) => count(analysis.sums.files)],
     ['files that come first', (image) => count(first(image, image.analysis.sums.hotFiles))],

@@ -99,8 +99,8 @@ describe('optimizer plan', () => {
     })
     const { stdout } = await run('plan', `oci:${path('source')}:all`, '--record-in', lossy)
     assert.match(stdout, /^layer +format +size +files +files first .*\n0 +gzip .*\n1 +gzip .*\nall /m)
-    assert.match(stdout, /largest files that come first:\n +\S+ KiB {2}app\/main \(layer 1\)/)
-    assert.match(stdout, /folders that hold most of it:\n +\S+ KiB {2}\/app \(1 files\)/)
+    assert.match(stdout, /largest files that come first:\n +\S+ KiB {2}\/app\/main \(layer 1\)/)
+    assert.match(stdout, /folders that hold most of it:\n +\S+ KiB {2}\/app \(1 file\)/)
     assert.match(stdout, /warning: .*lossy is known to miss accesses \(2 overflows\).* \[RECORD_INCOMPLETE\]/)
   })
 
@@ -229,12 +229,12 @@ describe('--prefetch-budget and --exclude', () => {
     const source = `oci:${path('source')}:all`
     const options = ['--record-in', record, '--exclude', 'motd']
     const { stderr } = await run('convert', source, `oci:${path('target')}:told`, ...options)
-    assert.match(stderr, /^excluded: 1 files, 3 B: motd$/m)
+    assert.match(stderr, /^excluded: 1 file, 3 B: \/motd$/m)
     assert.match(
       stderr,
-      /^a client fetches .* ahead \(.* %\); most of it in \/app .*; the largest file is app\/main, /m,
+      /^a client fetches .* ahead \(.* %\); most of it in \/app .*; the largest file is \/app\/main, /m,
     )
-    assert.match(stderr, /^warning: 1 files of .* \[OPENED_NOT_READ\]$/m)
+    assert.match(stderr, /^warning: 1 file of .* comes first that was opened .* \[OPENED_NOT_READ\]$/m)
   })
 })
 
@@ -286,6 +286,12 @@ describe('optimizer explain', () => {
     assert.deepEqual([motd.found?.layerIndex, motd.hiddenLayers], [1, [0]])
     assert.equal((await of('app/cold')).found?.hotPosition, null)
     assert.equal((await of('no/such')).found, null)
+    const textOf = async (image: string) => (await run('explain', image, '--path', '/no/such')).stdout
+    assert.equal(await textOf(`oci:${path('target')}:paths`), '/no/such is in no layer\n')
+    assert.match(
+      await textOf(`oci:${path('source')}:all`),
+      /^\/no\/such is in no layer that has a table of contents\nlayers 0, 1: no table of contents, /,
+    )
     assert.equal((await of('app')).found?.file, null)
   })
 
@@ -299,7 +305,10 @@ describe('optimizer explain', () => {
 
   it('says that an image is not optimized', async () => {
     const { stdout } = await run('explain', `oci:${path('source')}:all`)
-    assert.match(stdout, /no layer has a table of contents: the image is not optimized.* \[NOT_OPTIMIZED\]/)
+    assert.match(
+      stdout,
+      /^all +\S+ \S+(?: +-){5}\n.*no layer has a table of contents: .*optimizer optimize.* \[NOT_OPTIMIZED\]/m,
+    )
     await convertSoon('plain', '--no-optimize')
     assert.deepEqual(
       (await explain('plain')).warnings.map(({ code }) => code),

@@ -88,7 +88,7 @@ describe('optimizer report', () => {
     await run('report', record, '-o', path('record.html'))
     assert.match(readFileSync(path('record.html'), 'utf8'), /The run read 2 files of the image/)
     await run('report', image(TARGET), '-o', path('image.html'))
-    assert.match(readFileSync(path('image.html'), 'utf8'), /Of 4 files, 2 stand first/)
+    assert.match(readFileSync(path('image.html'), 'utf8'), /Of 4 files, 2 come first/)
   })
 
   it('is written by a conversion, too', () => {
@@ -99,6 +99,8 @@ describe('optimizer report', () => {
     const reject = async (args: string[], code: string) => await assert.rejects(run(...args), { code })
     await reject(['report'], 'USAGE')
     await reject(['report', image('a'), image('b'), image('c')], 'ARGUMENT_INVALID')
+    for (const name of ['no-such.jsonl', './no-such', path('no-such')])
+      await reject(['report', name, image(TARGET)], 'FILE_UNREADABLE')
     await reject(['report', record, '-o', '/no/such/folder/page.html'], 'OPTION_INVALID')
     await reject(['report', record, record, '-o', path('two.html')], 'ARGUMENT_INVALID')
     writeFileSync(path('original.json'), `${JSON.stringify({ path: 'bin/sh' })}\n`)

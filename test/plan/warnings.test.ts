@@ -58,7 +58,7 @@ describe('A plan warns of', () => {
       'LARGE_FILE usr/big',
     ])
     const [warning] = warningsOf(image([file('usr/big', 2048 * MIB)], 20 * MIB))
-    assert.match(warning?.message ?? '', /usr\/big is 2\.0 GiB, 100 % .* --exclude it/)
+    assert.match(warning?.message ?? '', /^\/usr\/big is 2\.0 GiB, 100 % .* --exclude it/)
     assert.deepEqual(
       codes(
         image(
@@ -72,7 +72,7 @@ describe('A plan warns of', () => {
 
   it('a file by a name that makes no line of its own', () => {
     const [warning] = warningsOf(image([file('x\nwarning: all is well', 2048 * MIB)], 20 * MIB))
-    assert.match(warning?.message ?? '', /^x\\nwarning: all is well is 2\.0 GiB/)
+    assert.match(warning?.message ?? '', /^\/x\\nwarning: all is well is 2\.0 GiB/)
     assert.equal(warning?.path, 'x\nwarning: all is well')
   })
 

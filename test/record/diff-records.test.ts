@@ -29,7 +29,7 @@ describe('The difference of two records', () => {
     )
     assert.match(
       formatRecordsDiff(diff, 'x', 'y'),
-      /in both: 2 files, in the same order\nonly in x: 1 files\n {2}b\n/,
+      /in both: 2 files, in the same order\nonly in x: 1 file\n {2}\/b\n/,
     )
     const error = recordsDifferError(diff, 'x', 'y', false)
     assert.deepEqual([error.code, error.exitCode], ['RECORDS_DIFFER', 6])
@@ -46,7 +46,7 @@ describe('The difference of two records', () => {
     assert.equal(diffRecords(record('a', 'b'), record('b', 'a')).equal, false)
     assert.equal(diffRecords(record('a', 'b'), record('b', 'a'), true).equal, true)
     assert.match(recordsDifferError(diff, 'x', 'y', false).message, /the order is another one$/)
-    assert.match(recordsDifferError(diff, 'x', 'y', true).message, /1 files are in y alone$/)
+    assert.match(recordsDifferError(diff, 'x', 'y', true).message, /1 file in y alone$/)
   })
 
   it('tells layers of one image apart, and takes files of different images by path', () => {

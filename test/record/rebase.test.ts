@@ -70,7 +70,7 @@ describe('A record of a rebuilt image', () => {
       ],
     )
     assert.deepEqual(matchCounts(matches).gone, 1)
-    assert.ok(formatMatches(matches).includes('gone: 1 files: app/gone'))
+    assert.ok(formatMatches(matches).includes('gone: 1 file: /app/gone'))
   })
 
   it('tells contents apart where they can be compared', () => {

@@ -54,6 +54,15 @@ describe('a page', () => {
     assert.equal(row('fetched before the start')?.[1], '0 B')
   })
 
+  it('gives the names of two images room to be broken, and dark colours to screens alone', () => {
+    const named = analysisOf(WEB, { name: 'oci:/a/b:<1>' })
+    const page = pageOf(named, named)
+    assert.match(page, /<bdi class="name">oci:<wbr>\/<wbr>a\/<wbr>b:<wbr>&lt;1&gt;<\/bdi>/)
+    assert.deepEqual(page.match(/@media[^{]*prefers-color-scheme[^{]*/g), [
+      '@media screen and (prefers-color-scheme: dark) ',
+    ])
+  })
+
   it('says loudly where something is', () => {
     const header = headerOf({ complete: false, incompleteReasons: ['the queue overflowed 3 times'] })
     assert.match(

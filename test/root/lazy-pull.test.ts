@@ -96,7 +96,7 @@ describe('an optimized image, pulled lazily', { skip }, () => {
         assert.ok(wireBytes < hot + COLD_FILE_BYTES, `${wireBytes} bytes for ${hot} bytes before landmarks`)
       })
 
-      it('had what it reads fetched in one piece before it read, as plan, explain, replay and simulate say', async () => {
+      it('had what it reads fetched in one piece before it read, as its tables of contents and the simulator say', async () => {
         const { content, images } = bench.stores
         const image = await resolveImage(images, content, `docker.io/library/lazy:${tag}`, hostPlatform())
         const records = [

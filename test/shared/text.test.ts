@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { printableName } from '../../shared/text.ts'
+import { countedFiles, printableName, printablePath } from '../../shared/text.ts'
 
 describe('a name within a line', () => {
   it('steers no terminal, makes no line of its own and turns nothing round', () => {
@@ -10,6 +10,8 @@ describe('a name within a line', () => {
   })
 
   it('of any script stays as it is', () => {
+    assert.equal(printablePath('usr/bin/sh\n'), '/usr/bin/sh\\n')
+    assert.deepEqual([0, 1, 2].map(countedFiles), ['0 files', '1 file', '2 files'])
     assert.equal(printableName('usr/naïve/שלום/日本語 😀'), 'usr/naïve/שלום/日本語 😀')
   })
 })
