@@ -5,7 +5,8 @@ import { closeSync, openSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const READY_TIMEOUT_MS = 20_000
+/** Far more than any takes: a machine may be busy. */
+const READY_TIMEOUT_MS = 60_000
 const STOP_GRACE_MS = 5_000
 const POLL_MS = 20
 

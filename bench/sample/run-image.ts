@@ -1,17 +1,19 @@
 /** Runs a web image by containerd, without any part of the optimizer, and asks it for a page. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { CodedError, messageOf } from '../../shared/errors.ts'
+import { CodedError, messageOf, systemCodeOf } from '../../shared/errors.ts'
 import type { PrivateContainerd } from './private-containerd.ts'
 import type { SampleImage } from './sample-image.ts'
 
 const ANSWER_TIMEOUT_MS = 30_000
 const RETRY_MS = 50
+/** Below those of ip_local_port_range, as Linux has it. */
+const OWN_PORTS = { first: 20_000, end: 32_000 }
 
 const execute = promisify(execFile)
 
@@ -20,14 +22,23 @@ export function listenAt(port: number): string[] {
   return ['HOST=127.0.0.1', `PORT=${port}`]
 }
 
-/** A port nobody listens on now. */
+/**
+ * A port nobody listens on now. Not one that the kernel itself gives away: it would give it to the next who asks, before
+ * whoever is told this one listens there.
+ */
 export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('a TCP server without a port')
-  return address.port
+  for (;;) {
+    const port = randomInt(OWN_PORTS.first, OWN_PORTS.end)
+    const server = createServer()
+    try {
+      await once(server.listen(port, '127.0.0.1'), 'listening')
+    } catch (error) {
+      if (systemCodeOf(error) === 'EADDRINUSE') continue
+      throw error
+    }
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 /** Puts the image into containerd under its own name; unpacks nothing. */

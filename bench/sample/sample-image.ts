@@ -95,6 +95,7 @@ const RECIPES: Record<SampleKind, Recipe> = {
 
 /** The app's folder among the sources: it is no TypeScript, so no build copies it. */
 const APP_FOLDER = fileURLToPath(new URL('../../../bench/sample/app', import.meta.url))
+const DAY_MS = 24 * 3600 * 1000
 export const CREATED = new Date(Date.UTC(2024, 0, 1)).toISOString()
 
 /**
@@ -115,7 +116,7 @@ export async function buildSampleImage(options: {
   const work = await mkdtemp(join(cache, 'new-'))
   try {
     await build(recipe, work, options)
-    await removeOlder(cache, options.kind)
+    await removeOlder(cache, options.kind, folder)
     // Whole or not there. Somebody else may have been faster: then theirs is as good.
     await rename(join(work, 'layout'), folder).catch((error: unknown) => {
       if (systemCodeOf(error) !== 'ENOTEMPTY') throw error
@@ -205,9 +206,13 @@ export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hotlayer')
 }
 
-async function removeOlder(cache: string, kind: SampleKind): Promise<void> {
-  for (const name of await readdir(cache))
-    if (name.startsWith(`${kind}-`)) await rm(join(cache, name), { recursive: true, force: true })
+/** What nobody has made a day ago or later: another clone may be reading its own. */
+async function removeOlder(cache: string, kind: SampleKind, current: string): Promise<void> {
+  for (const folder of (await readdir(cache)).map((name) => join(cache, name))) {
+    if (!basename(folder).startsWith(`${kind}-`) || folder === current) continue
+    const { mtimeMs = Date.now() } = await stat(folder).catch(() => ({}) as { mtimeMs?: number })
+    if (Date.now() - mtimeMs > DAY_MS) await rm(folder, { recursive: true, force: true })
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

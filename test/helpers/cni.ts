@@ -4,8 +4,10 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-const BRIDGE = 'hl-test-cni'
-const SUBNET = '10.213.77'
+/** Of this process alone: another one's may be in the same network namespace. */
+const BRIDGE = `hl-cni-${process.pid}`
+const TRY = `hl-try-${process.pid}`
+const SUBNET = `10.213.${process.pid % 250}`
 
 /** Installed, or unpacked by bin/setup beside the other tools. */
 const plugins = [
@@ -18,9 +20,9 @@ export function skipWithoutBridges(): string | false {
   if (plugins === undefined)
     return process.env.CI ? false : 'needs containernetworking-plugins: run bin/setup --test'
   for (const kind of ['bridge', 'veth']) {
-    const { status, stderr } = ip('link', 'add', 'hl-test-try', 'type', kind)
+    const { status, stderr } = ip('link', 'add', TRY, 'type', kind)
     if (status !== 0) return `this kernel makes no ${kind}: ${stderr.trim()}`
-    ip('link', 'del', 'hl-test-try')
+    ip('link', 'del', TRY)
   }
   return false
 }

@@ -52,7 +52,9 @@ describe('a workload with --cni', { skip }, () => {
     assert.equal(code, 0, stderr)
     assert.match(
       stderr,
-      /\| from the host\n\| from the other\n\| nameserver 10\.213\.77\.1\n\| search a\.test\n/,
+      new RegExp(
+        `\\| from the host\n\\| from the other\n\\| nameserver ${network.gateway}\n\\| search a\\.test\n`,
+      ),
     )
 
     other.kill('SIGKILL')
