@@ -142,9 +142,19 @@ function copyOfClone(target: string): string {
 function pack(source: string, target: string, options: string[]): string {
   execFileSync('npm', ['pack', '--pack-destination', target, ...options], {
     cwd: source,
+    env: { ...process.env, PATH: pathOfMachine() },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   return join(target, `hotlayer-optimizer-${version}.tgz`)
+}
+
+/**
+ * Without the matrix's own containerd: packing calls bin/setup, which would take it for the machine's and remove the one that
+ * all clones of this user share.
+ */
+function pathOfMachine(): string {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return folders.filter((folder) => !/\/hotlayer\/(?!tools-)/.test(folder)).join(delimiter)
 }
 
 function install(tarball: string, prefix: string, path: string, options: string[] = []): void {
