@@ -38,7 +38,8 @@ describe('a full disk', { skip: skipWithoutContainerd() || skipWithoutFanotify()
     try {
       await body()
     } finally {
-      unmount(target)
+      // At once, though a daemon may not have closed yet what it could not write.
+      unmount(target, { detach: true })
     }
   }
 

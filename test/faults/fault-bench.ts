@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { busyboxFiles, type LayerFiles, putImage } from '../helpers/busybox-image.ts'
 import type { OptimizerBench } from '../helpers/optimizer-bench.ts'
 
@@ -62,4 +63,14 @@ export function processesOf(bench: OptimizerBench): string[] {
       return []
     }
   })
+}
+
+/** Processes of the bench once there are none, or those that are left after a minute. */
+export async function processesAtLast(bench: OptimizerBench): Promise<string[]> {
+  const deadline = performance.now() + 60_000
+  for (;;) {
+    const processes = processesOf(bench)
+    if (processes.length === 0 || performance.now() > deadline) return processes
+    await delay(20)
+  }
 }

@@ -1,12 +1,11 @@
 /** SIGKILL at every stage: `clean` removes what was left, and nothing else. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { NotFoundError } from '../../shared/errors.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
-import { BRIEF, ENDLESS, nameOf, processesOf, putFreshImages } from './fault-bench.ts'
+import { BRIEF, ENDLESS, nameOf, processesAtLast, putFreshImages } from './fault-bench.ts'
 import { MOMENTS, RUNNING, signalAt } from './moments.ts'
 
 describe('an optimizer that is killed', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
@@ -55,16 +54,6 @@ describe('an optimizer that is killed', { skip: skipWithoutContainerd() || skipW
     await assert.rejects(bench.stores.images.get(`${name}-target`), NotFoundError)
   }
 })
-
-/** Processes of the bench once there are none, or those that are left after 10 s. */
-async function processesAtLast(bench: OptimizerBench): Promise<string[]> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const processes = processesOf(bench)
-    if (processes.length === 0 || performance.now() > deadline) return processes
-    await delay(20)
-  }
-}
 
 interface ForeignThings {
   names: string[]

@@ -1,14 +1,14 @@
 /** What a run should not leave: compared before and after, or expected to be nothing. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Containerd } from '../../optimizer/containerd/client.ts'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
 import { RUN_FILE, RUN_ID_PREFIX, runFoldersRoot } from '../../optimizer/workload/run.ts'
 
-/** Longer than any run of another test is without processes in its group. */
-const GROUP_TIMEOUT_MS = 30_000
-const GROUP_POLL_MS = 50
+/** What others end, a shim and the groups of its task, they end in their own time. */
+const END_TIMEOUT_MS = 60_000
+const POLL_MS = 50
 
 /**
  * Everything temporary of runs in this containerd namespace, and of their processes, as readable lines.
@@ -33,8 +33,23 @@ export async function leftovers(
   }
   for (const { id } of await containerd.leases.list()) if (!except.includes(id)) found.push(`lease ${id}`)
   for (const ref of await containerd.content.listIngests('')) found.push(`ingest ${ref}`)
-  found.push(...processes(containerd.namespace), ...(await cgroups()))
-  return found
+  const ending = () => [...processes(containerd.namespace), ...groupsOf(runIds(containerd))]
+  const goesOn = found.some((line) => line.startsWith('task '))
+  return [...found, ...(goesOn ? ending() : await atLast(ending))]
+}
+
+/** Control groups of these runs; once there are none, or those that stay. */
+export async function groupsLeft(ids: Iterable<string>): Promise<string[]> {
+  return await atLast(() => groupsOf(ids))
+}
+
+async function atLast(find: () => string[]): Promise<string[]> {
+  const deadline = performance.now() + END_TIMEOUT_MS
+  for (;;) {
+    const found = find()
+    if (found.length === 0 || performance.now() > deadline) return found
+    await delay(POLL_MS)
+  }
 }
 
 function runFolders(namespace: string): string[] {
@@ -66,40 +81,23 @@ function processes(namespace: string): string[] {
   })
 }
 
-/**
- * Groups of runs whose folder is gone: a run that lives still has its folder. Empty ones, for a group with processes in
- * it belongs to a run that lives where its folder cannot be seen from here (a chroot, say): our own workloads are told
- * as tasks. And those that stay: a group is empty for a moment while such a run begins or ends, and while the test of
- * a containerd that has died takes that away.
- */
-async function cgroups(): Promise<string[]> {
-  const deadline = performance.now() + GROUP_TIMEOUT_MS
-  for (;;) {
-    const left = emptyGroups()
-    if (left.length === 0 || performance.now() > deadline) return left.map((folder) => `cgroup ${folder}`)
-    await delay(GROUP_POLL_MS)
-  }
+/** Of all runs that had a container in this private containerd: its log names them. Others' groups are their own affair. */
+function runIds({ address }: Containerd): Set<string> {
+  const log = readFileSync(join(dirname(address), 'containerd.log'), 'utf8')
+  return new Set(log.match(new RegExp(`\\b${RUN_ID_PREFIX}[0-9a-f]{12}\\b`, 'g')))
 }
 
-function emptyGroups(): string[] {
-  return list('/sys/fs/cgroup').flatMap((hierarchy) =>
-    list(join('/sys/fs/cgroup', hierarchy))
-      .filter((name) => name.startsWith(RUN_ID_PREFIX) && !existsSync(join(runFoldersRoot(), name)))
-      .map((name) => join('/sys/fs/cgroup', hierarchy, name))
-      .filter((folder) => !isPopulated(folder)),
-  )
-}
-
-function isPopulated(cgroup: string): boolean {
-  try {
-    if (readFileSync(join(cgroup, 'cgroup.procs'), 'utf8') !== '') return true
-    return readdirSync(cgroup, { withFileTypes: true }).some(
-      (entry) => entry.isDirectory() && isPopulated(join(cgroup, entry.name)),
-    )
-  } catch {
-    // Removed since: whoever owns it lives.
-    return true
-  }
+/** Also of version 2, whose hierarchy may be the folder itself. A group with processes in it belongs to a task, which is told. */
+function groupsOf(ids: Iterable<string>): string[] {
+  const hierarchies = [
+    '/sys/fs/cgroup',
+    ...list('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name)),
+  ]
+  return [...ids]
+    .filter((id) => !existsSync(join(runFoldersRoot(), id)))
+    .flatMap((id) => hierarchies.map((hierarchy) => join(hierarchy, id)))
+    .filter((folder) => existsSync(folder))
+    .map((folder) => `cgroup ${folder}`)
 }
 
 function list(folder: string): string[] {

@@ -1,6 +1,7 @@
 /** Recording and optimizing without a daemon: an image in a layout, run by runc or crun. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -31,6 +32,7 @@ import { lackOfResourceCapability } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { crunThatWorks } from '../helpers/crun.ts'
 import { FakeRegistry } from '../helpers/fake-registry.ts'
+import { groupsLeft } from '../helpers/leftovers.ts'
 import { finished, OptimizerBench, says } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 
@@ -41,13 +43,16 @@ function readDiffId(blobs: string, { config }: Manifest, index: number): Digest 
 
 const shell = (script: string) => ['--entrypoint', JSON.stringify(['/bin/sh', '-c', script])]
 /** Told from others' by what it says. */
-const KILLED = 'echo started; sleep 1000; echo killed before'
+const KILLED = `echo started; sleep 1000; echo killed before ${randomUUID()}`
 const NO_CONTAINERD = { CONTAINERD_ADDRESS: '/nonexistent/containerd.sock' }
 
 describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, () => {
   let bench: OptimizerBench
   let folder: string
   let layout: string
+  /** Of all runs so far. */
+  const ids = new Set<string>()
+  let watch: NodeJS.Timeout | undefined
   before(async () => {
     bench = await OptimizerBench.open()
     folder = mkdtempSync(join(tmpdir(), 'runc-'))
@@ -60,8 +65,12 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     const opened = await OciLayout.openForWriting(layout)
     await put(opened, '1')
     await opened.close()
+    watch = setInterval(() => {
+      for (const name of ownRuns()) ids.add(name)
+    }, 50)
   })
   after(async () => {
+    clearInterval(watch)
     await bench?.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -74,9 +83,12 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     const inCache = existsSync(under)
       ? [...readdirSync(join(under, 'runs')), ...readdirSync(under).filter((name) => name.startsWith('new-'))]
       : []
-    const runs = existsSync(runFoldersRoot()) ? readdirSync(runFoldersRoot()).filter(isOwn) : []
+    const runs = ownRuns()
     const mounts = mountPointsBelow(runFoldersRoot()).filter((path) => isOwn(path.split('/')[3] ?? ''))
-    return [...(await bench.leftovers()), ...inCache, ...runs, ...mounts]
+    return [...(await bench.leftovers()), ...(await groupsLeft(ids)), ...inCache, ...runs, ...mounts]
+  }
+  function ownRuns(): string[] {
+    return existsSync(runFoldersRoot()) ? readdirSync(runFoldersRoot()).filter(isOwn) : []
   }
   function isOwn(name: string): boolean {
     try {
@@ -95,8 +107,17 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
   const read = ({ entries }: AccessRecord) =>
     entries.map(({ phase, path, layerIndex }) => `${phase} ${path} ${layerIndex}`).sort()
 
-  const SCRIPT = shell('cat /data/a /data/b; read word < /data/c; exec sleep 1000')
-  const STOP = ['--ready-exec', '["cat","/data/a"]', '--exec', '["cat","/etc/group"]', '--settle', '50ms']
+  const SCRIPT = shell('cat /data/a /data/b; read word < /data/c; echo all read; exec sleep 1000')
+  const STOP = [
+    '--wait-on-line',
+    'all read',
+    '--ready-exec',
+    '["cat","/data/a"]',
+    '--exec',
+    '["cat","/etc/group"]',
+    '--settle',
+    '50ms',
+  ]
 
   const WORDS = [...SCRIPT, ...STOP, '--no-create-phase', '--stop-timeout', '1s']
 
