@@ -1,10 +1,12 @@
 /** README's record of a web server at work, in one command, on a real image of Debian's packages. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { importImage } from '../../bench/sample/run-image.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { importImage, runAndAsk } from '../../bench/sample/run-image.ts'
 import { buildSampleImage, type SampleImage } from '../../bench/sample/sample-image.ts'
 import { SILENT_LOG } from '../../shared/log.ts'
 import { parseRecord } from '../../shared/record.ts'
+import { lackOfControllers } from '../helpers/cgroup-v2.ts'
 import { skipWithoutContainerd } from '../helpers/containerd.ts'
 import { OptimizerBench } from '../helpers/optimizer-bench.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
@@ -42,5 +44,16 @@ describe('a web server', { skip: skipWithoutContainerd() || skipWithoutFanotify(
       driven.header.drive,
       requests.map((http) => ({ http, status: 200 })),
     )
+  })
+  it('run by containerd alone, as npm start shows it, leaves nothing when that is interrupted', {
+    skip: lackOfControllers(),
+  }, async () => {
+    const { client, daemon } = bench.containerd
+    const interruption = new AbortController()
+    const asked = runAndAsk(daemon, image.name, interruption.signal)
+    while ((await client.containers.list()).length === 0) await delay(20)
+    interruption.abort(new Error('interrupted'))
+    await assert.rejects(asked, /interrupted/)
+    assert.deepEqual(await bench.leftovers(), [])
   })
 })
