@@ -33,7 +33,7 @@ describe('bin/debian-packages', () => {
       ${script}`
     return spawnSync('bash', ['-c', around], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 300_000,
       env: { ...process.env, FOLDER: folder, PATH: `${join(folder, 'commands')}:${process.env.PATH}` },
     })
   }

@@ -3,6 +3,8 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
 
+/** Of a launch, and of each step: a busy machine takes its time. */
+const TIMEOUT_MS = 120_000
 /** It looks for nothing in any network. */
 const ARGUMENTS = [
   '--no-sandbox',
@@ -35,5 +37,8 @@ export function lackOfChromium(): string | false {
 export async function openBrowser(profile: string): Promise<BrowserContext> {
   const executablePath = chromiumPath()
   if (executablePath === undefined) throw new Error('there is no chromium')
-  return await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGUMENTS })
+  const options = { executablePath, headless: true, args: ARGUMENTS, timeout: TIMEOUT_MS }
+  const browser = await chromium.launchPersistentContext(profile, options)
+  browser.setDefaultTimeout(TIMEOUT_MS)
+  return browser
 }

@@ -33,7 +33,7 @@ if os.fork() == 0:
 pid = int(os.read(report, 16))
 os.set_blocking(report, False)
 os.set_blocking(terminal, False)
-seen, at, status, deadline = b"", 0, None, time.monotonic() + 30
+seen, at, status, deadline = b"", 0, None, time.monotonic() + 120
 while status is None:
   try: seen += os.read(terminal, 4096)
   except BlockingIOError:
@@ -50,7 +50,7 @@ while status is None:
 try: seen += os.read(terminal, 65536)
 except BlockingIOError: pass
 # Who gives the mode back is another process when the command was killed.
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + 60
 while termios.tcgetattr(side) != before and time.monotonic() < deadline: time.sleep(0.01)
 print(json.dumps({"seen": seen.decode("latin1"), "status": status, "restored": termios.tcgetattr(side) == before}))
 `
@@ -80,7 +80,7 @@ export function runAtTerminal(
   const words = [JSON.stringify(steps), JSON.stringify([rows, columns]), ...command]
   const person = spawnSync('python3', ['-c', PERSON, ...words], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 240_000,
     ...(env === undefined ? {} : { env }),
   })
   const lines = person.stdout.split('\n').filter((line) => line !== '')

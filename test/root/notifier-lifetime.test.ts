@@ -27,9 +27,9 @@ function hasEnded(pid: number): boolean {
 }
 
 async function waitUntilEnded(pid: number): Promise<void> {
-  const deadline = Date.now() + 5000
+  const deadline = performance.now() + 60_000
   while (!hasEnded(pid)) {
-    assert.ok(Date.now() < deadline, `process ${pid} still runs`)
+    assert.ok(performance.now() < deadline, `process ${pid} still runs`)
     await delay(5)
   }
 }

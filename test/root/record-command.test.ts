@@ -172,7 +172,7 @@ describe('optimizer record', { skip: skipWithoutContainerd() || skipWithoutFanot
       assert.deepEqual([header.stop.rule, header.stop.reason], ['wait-on-signal', 'SIGINT came'])
     })
 
-    it('does so on a terminal at Ctrl-C', { timeout: 60_000 }, async () => {
+    it('does so on a terminal at Ctrl-C', { timeout: 300_000 }, async () => {
       const { address, namespace } = bench.containerd.daemon
       const command = [process.execPath, join(import.meta.dirname, '../../../bin/optimizer'), ...args]
       const words = [...command, '--record-out', out()].map((word) => `'${word}'`)

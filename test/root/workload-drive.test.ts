@@ -82,7 +82,8 @@ describe('a workload that is driven', { skip: skipWithoutContainerd() || skipWit
   it('fails with a step that fails, and the last lines of both', async () => {
     const said =
       /^--exec \["\/fail.sh"\] ended with status 3: nothing is written.*said last:\nsome trouble\n.*said last:\nup$/s
-    await fails({ drive: [exec('/fail.sh'), exec('/mark.sh')] }, said, 'echo up; sleep 1000 & wait')
+    const drive = [exec('/fail.sh'), exec('/mark.sh')]
+    await fails({ waitOnLine: ['up'], drive }, said, 'echo up; sleep 1000 & wait')
     await fails(
       { drive: [exec('/absent')] },
       /^--exec \["\/absent"\] could not be run: .*no such file/s,

@@ -67,22 +67,6 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
       isReady(await run(script, { waitOnLine }), 'wait-on-line', /stdout/)
     })
 
-    it('after 100 MB without a newline, in bounded memory', async () => {
-      const before = process.memoryUsage.rss()
-      let most = 0
-      const watch = setInterval(() => {
-        most = Math.max(most, process.memoryUsage.rss())
-      }, 50)
-      const script = 'head -c 100000000 /dev/zero | tr "\\0" x; echo it is ready; sleep 1000 & wait'
-      isReady(
-        await bench.shell(image, script, { options: { waitOnLine }, keepLines: false }),
-        'wait-on-line',
-        /stdout/,
-      )
-      clearInterval(watch)
-      assert.ok(most - before < 150e6, `${most - before} bytes more`)
-    })
-
     it('that matches a pattern', async () => {
       const waitOnRegex = [/^ready in \d+ ms$/]
       const script = 'echo ready in no time; echo ready in 12 ms; sleep 1000 & wait'
@@ -91,7 +75,11 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
     })
 
     it('and fails when it says another', async () => {
-      await neverReady('echo not yet; sleep 1000', { waitOnLine }, /--wait-on-line.*said last:\nnot yet/s)
+      await neverReady(
+        'echo not yet; sleep 1000',
+        { waitOnLine, periodSeconds: 2 },
+        /--wait-on-line.*said last:\nnot yet/s,
+      )
     })
   })
 
@@ -116,7 +104,7 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
 
     it('and not what others serve, nor errors', async () => {
       await neverReady('sleep 1000', { readyTcp }, /--ready-tcp: nothing takes a connection at /)
-      const missing = { readyHttp: [new URL('http://127.0.0.1:8080/missing')], periodSeconds: 1.5 }
+      const missing = { readyHttp: [new URL('http://127.0.0.1:8080/missing')], periodSeconds: 3 }
       await neverReady(SERVER, missing, /--ready-http: \S+\/missing answered with status 404/)
     })
   })
@@ -133,7 +121,11 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
     })
 
     it('and fails when it does not, or is not there, or does not end', async () => {
-      await neverReady('sleep 1000', { readyExec }, /--ready-exec: \["\/check\.sh"\] ended with status 1/)
+      await neverReady(
+        'sleep 1000',
+        { readyExec, periodSeconds: 3 },
+        /--ready-exec: \["\/check\.sh"\] ended with status 1/,
+      )
       await neverReady('sleep 1000', { readyExec: [['/missing']] }, /--ready-exec/)
       await neverReady('sleep 1000', { readyExec: [['sleep', '1000']] }, /--ready-exec/)
     })
@@ -149,15 +141,16 @@ describe('a workload is over', { skip: skipWithoutContainerd() || skipWithoutFan
   })
 
   it('when it has settled: files opened after it was ready still count', async () => {
-    const script = 'echo ready; sleep 0.3; cat /data/late; sleep 1000 & wait'
-    const found = await run(script, { waitOnLine: ['ready'], settleSeconds: 1 })
-    isReady(found, 'settle', /has said "ready", then no new file for 1 s$/)
+    const script = 'echo ready; sleep 0.1; cat /data/late; sleep 1000 & wait'
+    const found = await run(script, { waitOnLine: ['ready'], settleSeconds: 2 })
+    isReady(found, 'settle', /has said "ready", then no new file for 2 s$/)
     assert.ok(runPaths(found.accesses).includes('/data/late'))
   })
 
   it('at the end of the period, which is a success, if it was ready but has not settled', async () => {
     const script = 'echo ready; i=0; while :; do i=$((i+1)); echo > /tmp/$i; sleep 0.05; done'
-    const options = { waitOnLine: ['ready'], settleSeconds: 0.5, periodSeconds: 1 }
+    // It begins to settle after the period has begun: however slow the machine, the period comes first.
+    const options = { waitOnLine: ['ready'], settleSeconds: 1, periodSeconds: 1 }
     isReady(await run(script, options), 'period', /^1 s had passed, ready before$/)
   })
 
