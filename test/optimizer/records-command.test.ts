@@ -49,7 +49,7 @@ describe('optimizer records', () => {
     assert.deepEqual([same.failure, same.stdout], [null, 'in both: 6 files, in the same order\n'])
     const { failure, stdout } = await run('records', 'diff', record, path('second'))
     assert.ok(failure instanceof CodedError && failure.exitCode === 6, `${failure}`)
-    assert.match(stdout, /only in .*record\.jsonl: 5 files\n {2}bin\/ash\n/)
+    assert.match(stdout, /only in .*record\.jsonl: 5 files\n {2}\/bin\/ash\n/)
   })
 
   it('carries a record over to a rebuilt image, contents compared', async () => {
