@@ -119,7 +119,7 @@ export async function askUntilAnswered(port: number, signal: AbortSignal): Promi
         throw new CodedError('NO_ANSWER', message, { cause })
       }
     }
-    await delay(RETRY_MS, undefined, { signal })
+    await delay(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }
 

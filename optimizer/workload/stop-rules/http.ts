@@ -16,18 +16,24 @@ const STATUS_MAX = 399
  */
 export function httpRule(url: URL, namespacePath: string): StopRule {
   let found = `${url} was never asked`
+  let hasAnswered = false
   const attempt = async (signal: AbortSignal) => {
     const socket = await connect(endpointOf(url), namespacePath)
-    found = `nothing takes a connection for ${url}`
-    if (socket === null) return null
+    if (socket === null) {
+      found = `nothing takes a connection for ${url}`
+      return null
+    }
+    // Until this one is answered, the answer before is what is known.
+    if (!hasAnswered) found = `${url} took a connection and has not answered`
     try {
       const patience = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
       const { status } = await ask({ method: 'GET', url }, socket, patience)
+      hasAnswered = true
       found = `${url} answered with status ${status}`
       return status >= STATUS_MIN && status <= STATUS_MAX ? found : null
     } catch {
-      // It hung up, took too long, or spoke no HTTP: not yet.
-      found = `${url} gave no answer in HTTP`
+      // It hung up, took too long, or spoke no HTTP: not yet. Or nobody asks any more: that says nothing.
+      if (!signal.aborted) found = `${url} gave no answer in HTTP`
       return null
     } finally {
       socket.destroy()
