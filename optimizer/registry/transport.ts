@@ -182,12 +182,17 @@ export class Transport {
   }
 }
 
-/** Ends a request on which nothing moves, unless it is we who do not read. */
+/**
+ * Ends a request on which nothing moves, unless it is we who do not read. Looked at twice, each time after half of the
+ * patience: whoever has only just begun to read again finds nothing the first time.
+ */
 class Watch {
   readonly #outgoing: ClientRequest
   #socket: Socket | undefined
   #incoming: IncomingMessage | undefined
   #seconds: number
+  /** What had moved when nothing did; none where something did since. */
+  #silentAtBytes: number | undefined
 
   constructor(outgoing: ClientRequest, connectSeconds: number, answerSeconds: number) {
     this.#outgoing = outgoing
@@ -195,9 +200,9 @@ class Watch {
     const onTimeout = () => this.#look()
     outgoing.once('socket', (socket) => {
       this.#socket = socket
-      socket.setTimeout((socket.connecting ? connectSeconds : answerSeconds) * 1000)
+      this.#wait(socket.connecting ? connectSeconds : answerSeconds)
       socket.on('timeout', onTimeout)
-      if (socket.connecting) socket.once('connect', () => socket.setTimeout(this.#seconds * 1000))
+      if (socket.connecting) socket.once('connect', () => this.#wait(this.#seconds))
     })
     outgoing.once('close', () => {
       this.#socket?.off('timeout', onTimeout)
@@ -208,13 +213,25 @@ class Watch {
   answered(incoming: IncomingMessage, seconds: number): void {
     this.#incoming = incoming
     this.#seconds = seconds
-    this.#socket?.setTimeout(seconds * 1000)
+    this.#wait(seconds)
+  }
+
+  #wait(seconds: number): void {
+    this.#silentAtBytes = undefined
+    this.#socket?.setTimeout(seconds * 500)
   }
 
   #look(): void {
     const incoming = this.#incoming
     if (incoming !== undefined && (incoming.complete || incoming.readableLength > 0)) {
-      this.#socket?.setTimeout(this.#seconds * 1000)
+      this.#wait(this.#seconds)
+      return
+    }
+    const movedBytes = (this.#socket?.bytesRead ?? 0) + (this.#socket?.bytesWritten ?? 0)
+    if (this.#silentAtBytes !== movedBytes) {
+      this.#silentAtBytes = movedBytes
+      // As long as before: it may be the connection that is waited for.
+      this.#socket?.setTimeout(this.#socket.timeout ?? 0)
       return
     }
     const error = new StalledError(`nothing came for ${this.#seconds} s`)

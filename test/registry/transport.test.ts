@@ -157,6 +157,7 @@ describe('a transfer', () => {
       const digest = registry.addBlob('team/app', large)
       let bytes = 0
       for await (const piece of repository.blob(digest, { ...WHOLE, sizeBytes: large.length })) {
+        // It begins again at the very moment that it is looked at.
         if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 2000))
         bytes += piece.length
       }
