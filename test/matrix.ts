@@ -107,16 +107,18 @@ async function withNode(major: string): Promise<MatrixRow> {
   if (node === null)
     return failedRow('the build', machine([`Node ${major}`]), 'npm has no such package (see above)')
   const where = machine([`Node ${firstVersion(node, ['--version'], {}).replace(/^\S+ v/, '')}`])
-  const copy = mkdtempSync(join(tmpdir(), 'hotlayer-node-'))
-  const remove = () => rmSync(copy, { recursive: true, force: true })
+  const folder = mkdtempSync(join(tmpdir(), 'hotlayer-node-'))
+  const copy = join(folder, 'tree')
+  const remove = () => rmSync(folder, { recursive: true, force: true })
   // An interruption ends this process where it is.
   process.once('exit', remove)
   try {
-    chmodSync(copy, 0o755)
+    chmodSync(folder, 0o755)
+    mkdirSync(copy)
     for (const file of sourceFiles()) cpSync(join(ROOT, file), join(copy, file))
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
     // The cache may be in a home that tests of other users cannot enter.
-    const ownNode = join(copy, 'node', 'node')
+    const ownNode = join(folder, 'node', 'node')
     cpSync(node, ownNode)
     const environment = { PATH: before(dirname(ownNode)) }
     const { status } = spawnSync(join(copy, 'bin', 'setup'), {
