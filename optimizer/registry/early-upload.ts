@@ -85,6 +85,7 @@ export class EarlyUpload {
       at: '/blobs/uploads/',
       what: this.#what,
       expects: [202],
+      once: true,
     })
     await begun.drop()
     this.#begunAt = placeOf(begun)

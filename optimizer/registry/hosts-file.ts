@@ -81,9 +81,13 @@ function parseHosts(path: string, text: string): HostsFile {
 
 function entryOf(path: string, address: string, table: Record<string, unknown>): HostEntry {
   const text = address.includes('://') ? address : `https://${address}`
-  if (!URL.canParse(text)) throw invalid(path, `${JSON.stringify(address)} is no address of a host`)
+  const told = address.replace(/\/\/[^/]*@/, '//')
+  if (!URL.canParse(text)) throw invalid(path, `${JSON.stringify(told)} is no address of a host`)
   const base = new URL(text)
-  if (!/^https?:$/.test(base.protocol)) throw invalid(path, `${address}: only http and https are spoken`)
+  if (!/^https?:$/.test(base.protocol)) throw invalid(path, `${told}: only http and https are spoken`)
+  // As containerd does: logins are elsewhere.
+  base.username = ''
+  base.password = ''
   const prefix = base.pathname.replace(/\/+$/, '')
   base.pathname = table.override_path === true || prefix.endsWith('/v2') ? prefix : `${prefix}/v2`
   const folder = dirname(path)

@@ -1,12 +1,14 @@
 /** Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as curl and Go's programs read them. */
 import { BlockList, isIP } from 'node:net'
+import { RegistryError } from './errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** @returns the proxy's URL, or null for the direct way */
-export function proxyFor(url: URL, environment: Environment): string | null {
+/** @returns null for the direct way @throws {RegistryError} REGISTRY_CONFIG_INVALID */
+export function proxyFor(url: URL, environment: Environment): URL | null {
+  const key = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
   const named = (name: string) => environment[name.toLowerCase()] || environment[name] || ''
-  const proxy = named(url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY')
+  const proxy = named(key)
   if (proxy === '' || isLoopback(url.hostname)) return null
   if (
     named('NO_PROXY')
@@ -14,7 +16,19 @@ export function proxyFor(url: URL, environment: Environment): string | null {
       .some((entry) => isExempt(url, entry.trim().toLowerCase()))
   )
     return null
-  return proxy.includes('://') ? proxy : `http://${proxy}`
+  return proxyUrl(key, proxy)
+}
+
+/** The value may hold a password: it is not told. */
+function proxyUrl(key: string, value: string): URL {
+  const text = value.includes('://') ? value : `http://${value}`
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url !== null && /^https?:$/.test(url.protocol)) return url
+  const what = url === null ? 'its value is no address' : `${url.protocol}// is not spoken`
+  throw new RegistryError(
+    'REGISTRY_CONFIG_INVALID',
+    `${key}: ${what}: name a proxy that is asked by http or https, or take the registry out by NO_PROXY`,
+  )
 }
 
 /** `localhost`, 127.0.0.0/8 and ::1. @param hostname as a URL has it, with brackets or without */

@@ -166,8 +166,7 @@ export class Transport {
 
   #newWay(url: URL): Way {
     const options = { keepAlive: true, maxSockets: this.#limits.connections }
-    const named = proxyFor(url, process.env)
-    const proxy = named === null ? null : new URL(named)
+    const proxy = proxyFor(url, process.env)
     if (url.protocol === 'http:')
       return {
         agent: proxy?.protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options),

@@ -1,9 +1,12 @@
 /** Removes what killed runs left beside archives and in layouts: only folders that name their process, and it is dead. */
+import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tryClaim } from '../../native/claim.ts'
 import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { LOCK_FILE } from './oci-layout.ts'
 import { ownerState } from './process-identity.ts'
-import { OWNER_FILE, STAGING_PREFIX } from './staging.ts'
+import { STAGING_PREFIX } from './staging.ts'
 
 export interface StagingReport {
   /** Folders of dead processes, by their names, and what was removed, as nouns. */
@@ -20,10 +23,11 @@ export async function cleanStaging(parent: string): Promise<StagingReport> {
   const report: StagingReport = { runs: [], undecided: [] }
   for (const name of await stagingFolders(parent)) {
     const path = join(parent, name)
-    const state = ownerState(join(path, OWNER_FILE))
+    const state = ownerState(path)
     if (state === 'unknown') report.undecided.push(path)
     if (state === 'dead') report.runs.push({ id: name, ...(await remove(path)) })
   }
+  report.runs.push(...removeLockIfFree(join(parent, LOCK_FILE)))
   return report
 }
 
@@ -48,5 +52,18 @@ async function remove(path: string): Promise<{ removed: string[]; failures: stri
     return { removed: [what], failures: [] }
   } catch (error) {
     return { removed: [], failures: [`${what}: ${messageOf(error)}`] }
+  }
+}
+
+/** A lock of the dead holds nobody up; its file goes with the next who takes it, and here. */
+function removeLockIfFree(path: string): StagingReport['runs'] {
+  if (!existsSync(path)) return []
+  const what = `lock ${path}`
+  try {
+    const release = tryClaim(path)
+    release?.()
+    return release === null ? [] : [{ id: LOCK_FILE, removed: [what], failures: [] }]
+  } catch (error) {
+    return [{ id: LOCK_FILE, removed: [], failures: [`${what}: ${messageOf(error)}`] }]
   }
 }

@@ -1,7 +1,7 @@
 /** Images in a folder: an OCI layout. Neither a daemon nor a privilege is needed. */
 import { access, constants, lstat, mkdir, open, readdir, rename, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { lock } from 'proper-lockfile'
+import { claim } from '../../native/claim.ts'
 import { messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Digest } from '../image/digest.ts'
 import { formatLocation, layoutReference } from '../image/location.ts'
@@ -21,9 +21,10 @@ import { Staging, writing } from './staging.ts'
 import type { ContentStore, ImageStore, StoredImage } from './store.ts'
 
 const BLOBS_FOLDER = join('blobs', 'sha256')
-/** A lock is held for milliseconds; one that nobody has touched for this long belongs to a dead process. */
-const LOCK_STALE_MILLISECONDS = 10_000
-const LOCK_RETRIES = { retries: 300, factor: 1.2, minTimeout: 5, maxTimeout: 250, randomize: true }
+/** In a layout while somebody publishes an image in it. */
+export const LOCK_FILE = '.index.lock'
+/** One is published in milliseconds, or as long as its renames take. */
+const OTHERS_SECONDS_MAX = 60
 
 export interface FileImages {
   readonly content: ContentStore
@@ -108,17 +109,28 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
   }
 
   async #publish(image: StoredImage): Promise<void> {
-    const release = await lock(this.#folder, {
-      lockfilePath: join(this.#folder, `.${INDEX_FILE}.lock`),
-      stale: LOCK_STALE_MILLISECONDS,
-      retries: LOCK_RETRIES,
-    })
+    const release = await this.#turn()
     try {
       await this.#publishBlobs()
       const index = await this.#readIndex()
       await this.#replace(INDEX_FILE, index.with(image).format())
     } finally {
-      await release()
+      release()
+    }
+  }
+
+  /** Writers of one layout take turns. @returns ends ours */
+  async #turn(): Promise<() => void> {
+    const timeout = AbortSignal.timeout(OTHERS_SECONDS_MAX * 1000)
+    try {
+      return await claim(join(this.#folder, LOCK_FILE), timeout)
+    } catch (cause) {
+      if (cause !== timeout.reason) throw cause
+      throw new PreconditionError(
+        'STORE_NOT_WRITABLE',
+        `cannot write ${this.#folder}: another process has been writing to it for ${OTHERS_SECONDS_MAX} s; try again when it is done`,
+        { cause },
+      )
     }
   }
 

@@ -1,5 +1,11 @@
 /** Who a process is beyond its pid: pids are used again, after a reboot and in other pid namespaces too. */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** In a folder that a process has made for itself: whose it is, as {@link formatIdentity} writes it. */
+const OWNER_FILE = 'process'
+/** A process names itself as soon as it has made its folder. */
+const NAMELESS_SECONDS_MAX = 60
 
 export interface ProcessIdentity {
   pid: number
@@ -42,14 +48,27 @@ export function stateOf(identity: ProcessIdentity): 'alive' | 'dead' | 'unknown'
   return stat.state === 'Z' || stat.state === 'X' ? 'dead' : 'alive'
 }
 
-/** Of the process that a file names, as {@link formatIdentity} writes it; `unknown` where it names none (yet). */
-export function ownerState(file: string): 'alive' | 'dead' | 'unknown' {
+/** This process has made the folder. */
+export function signFolder(folder: string): void {
+  writeFileSync(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
+}
+
+/**
+ * Of the process that a folder is of. `unknown` where it names none (yet): but an empty folder that has been nameless for
+ * long is of one that was killed as it made it.
+ */
+export function ownerState(folder: string): 'alive' | 'dead' | 'unknown' {
   try {
-    const identity = parseIdentity(readFileSync(file, 'utf8'))
+    const identity = parseIdentity(readFileSync(join(folder, OWNER_FILE), 'utf8'))
     return identity === null ? 'unknown' : stateOf(identity)
   } catch {
-    return 'unknown'
+    return isForsaken(folder) ? 'dead' : 'unknown'
   }
+}
+
+function isForsaken(folder: string): boolean {
+  const ageSeconds = (Date.now() - statSync(folder).mtimeMs) / 1000
+  return ageSeconds > NAMELESS_SECONDS_MAX && readdirSync(folder).length === 0
 }
 
 function bootId(): string {

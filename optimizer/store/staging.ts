@@ -2,18 +2,16 @@
  * Blobs that were written and that no image holds yet: in a hidden folder beside their destination, on the same file
  * system, so that they get there by a rename. Whatever is not taken from here goes with the folder.
  */
-import { type FileHandle, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import { writeWhole } from '../tar/nameless-file.ts'
 import { requireExpected } from './expected-content.ts'
-import { formatIdentity, ownIdentity } from './process-identity.ts'
+import { signFolder } from './process-identity.ts'
 import type { BlobWriter } from './store.ts'
 
 export const STAGING_PREFIX = '.hotlayer-'
-/** In the folder: whose it is, as formatIdentity writes it. */
-export const OWNER_FILE = 'process'
 
 export interface StagedBlob {
   path: string
@@ -83,7 +81,7 @@ export class Staging {
     await this.#prepare()
     return await writing(`in ${this.#parent}`, async () => {
       const folder = await mkdtemp(join(this.#parent, STAGING_PREFIX))
-      await writeFile(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
+      signFolder(folder)
       return folder
     })
   }

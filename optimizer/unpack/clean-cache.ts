@@ -1,16 +1,15 @@
 /** Removes from the cache of unpacked layers what killed runs left, and layers that nobody uses. */
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { tryClaim } from '../../native/claim.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { formatIdentity, ownerState, ownIdentity } from '../store/process-identity.ts'
-import { tryClaim } from './claim.ts'
+import { ownerState, signFolder } from '../store/process-identity.ts'
 import {
   isFullDisk,
   LAYER_FILE,
   LAYERS_FOLDER,
   type LayerCache,
   NEW_PREFIX,
-  OWNER_FILE,
   RUNS_FOLDER,
   readFacts,
 } from './layer-cache.ts'
@@ -132,7 +131,7 @@ function placeForGoing(folder: string): string | null {
   let going: string | null = null
   try {
     going = mkdtempSync(join(folder, NEW_PREFIX))
-    writeFileSync(join(going, OWNER_FILE), formatIdentity(ownIdentity()))
+    signFolder(going)
     return going
   } catch (error) {
     if (!isFullDisk(error)) throw error
@@ -142,7 +141,7 @@ function placeForGoing(folder: string): string | null {
 }
 
 function removeDead(path: string, report: CacheReport): void {
-  const state = ownerState(join(path, OWNER_FILE))
+  const state = ownerState(path)
   if (state === 'unknown') report.undecided.push(path)
   if (state === 'dead') attempt(`folder ${path}`, report, () => removeFolder(path))
 }

@@ -19,15 +19,15 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { claim } from '../../native/claim.ts'
 import { type FolderFacts, FolderTree } from '../../native/folder-tree.ts'
 import { isOverlay } from '../../native/mounts.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Digest } from '../image/digest.ts'
-import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
+import { ownIdentity, signFolder } from '../store/process-identity.ts'
 import type { PathKey } from '../tar/entry.ts'
 import type { IndexedLayer, OpenedLayer } from '../tar/layer.ts'
-import { claim } from './claim.ts'
 import { type ContentsEntry, readContents, writeContents } from './layer-contents.ts'
 import { LayerUse } from './layer-use.ts'
 import { removeFolder } from './remove-folder.ts'
@@ -36,8 +36,6 @@ import { type LayerContent, type UnpackedLayer, unpackLayer } from './unpack-lay
 export const LAYERS_FOLDER = 'layers'
 export const RUNS_FOLDER = 'runs'
 export const NEW_PREFIX = 'new-'
-/** In `new-…` and `runs/…`: whose it is. */
-export const OWNER_FILE = 'process'
 export const LAYER_FILE = 'layer.json'
 export const FILES_FOLDER = 'fs'
 /** Of the cache folder, which holds other things, too. */
@@ -246,7 +244,7 @@ export class LayerCache {
 
   #newFolder(): string {
     const folder = mkdtempSync(join(this.folder, NEW_PREFIX))
-    writeFileSync(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
+    signFolder(folder)
     return folder
   }
 

@@ -3,14 +3,13 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FolderTree } from '../../native/folder-tree.ts'
 import type { Digest } from '../image/digest.ts'
-import { formatIdentity, ownIdentity } from '../store/process-identity.ts'
+import { signFolder } from '../store/process-identity.ts'
 import {
   FILES_FOLDER,
   hexOf,
   keysOf,
   type LayerCache,
   type LayerSupply,
-  OWNER_FILE,
   RUNS_FOLDER,
   readFacts,
   type WantedLayer,
@@ -46,7 +45,7 @@ export class LayerUse {
     const release = await this.#cache.claimAll(signal)
     try {
       mkdirSync(this.folder, { mode: 0o700 })
-      writeFileSync(join(this.folder, OWNER_FILE), formatIdentity(ownIdentity()))
+      signFolder(this.folder)
       writeFileSync(join(this.folder, USED_FILE), JSON.stringify(layers.flatMap(keysOf).map(hexOf)))
     } finally {
       release()

@@ -70,10 +70,17 @@ describe('the hosts of a registry', () => {
     })
   })
 
+  it('have no login in their address: it is left out, as containerd leaves it out', () => {
+    hosts('login.example', '[host."https://me:secret@mirror.example"]')
+    assert.equal(bases('login.example')[0], 'https://mirror.example/v2')
+  })
+
   it('are told with file and key where the file is wrong', () => {
     for (const [text, message] of [
       ['server = 1', /bad\.example\/hosts\.toml: server must be/],
       ['[host."ftp://x"]', /only http and https/],
+      ['[host."ftp://me:secret@x"]', /hosts\.toml: ftp:\/\/x: only http and https/],
+      ['[host."https://me:secret@x:y"]', /hosts\.toml: "https:\/\/x:y" is no address/],
       ['[host."https://x"]\ncapabilities = ["fly"]', /"fly" is no capability/],
       ['server = ', /hosts\.toml/],
     ] as const) {
@@ -157,7 +164,7 @@ describe('a proxy', () => {
     HTTPS_PROXY: 'http://proxy:3128',
     no_proxy: 'a.example,.b.example,10.0.0.0/8,c.example:5000, [::2]',
   }
-  const of = (url: string) => proxyFor(new URL(url), environment)
+  const of = (url: string) => proxyFor(new URL(url), environment)?.href ?? null
 
   it('is used but for whom NO_PROXY names, by name, network and port, and but for the loopback', () => {
     for (const url of [
@@ -166,7 +173,7 @@ describe('a proxy', () => {
       'https://c.example/',
       'https://11.0.0.1/',
     ])
-      assert.equal(of(url), 'http://proxy:3128', url)
+      assert.equal(of(url), 'http://proxy:3128/', url)
     for (const url of [
       'https://a.example/',
       'https://x.a.example/',
@@ -180,7 +187,19 @@ describe('a proxy', () => {
       'http://x.example/',
     ])
       assert.equal(of(url), null, url)
-    assert.equal(proxyFor(new URL('http://x/'), { http_proxy: 'proxy:1' }), 'http://proxy:1')
+    assert.equal(proxyFor(new URL('http://x/'), { http_proxy: 'proxy:1' })?.href, 'http://proxy:1/')
     assert.equal(proxyFor(new URL('http://x/'), { HTTP_PROXY: 'proxy:1', NO_PROXY: '*' }), null)
+  })
+
+  it('that we cannot ask is told with the variable that names it, without its password', () => {
+    for (const [proxy, message] of [
+      ['socks5://me:secret@proxy:1080', /^HTTP_PROXY: socks5:\/\/ is not spoken: .*NO_PROXY$/],
+      ['http://me:secret@proxy:port', /^HTTP_PROXY: its value is no address: /],
+    ] as const)
+      assert.throws(() => proxyFor(new URL('http://x/'), { HTTP_PROXY: proxy }), {
+        code: 'REGISTRY_CONFIG_INVALID',
+        exitCode: 3,
+        message,
+      })
   })
 })

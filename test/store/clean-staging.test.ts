@@ -1,13 +1,23 @@
 /** What a killed run leaves in a layout or beside an archive, and who may remove it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { claim } from '../../native/claim.ts'
 import { cleanStaging } from '../../optimizer/store/clean-staging.ts'
-import { OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { LOCK_FILE, OciLayout } from '../../optimizer/store/oci-layout.ts'
 import { formatIdentity, ownIdentity } from '../../optimizer/store/process-identity.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
@@ -77,6 +87,37 @@ describe('Cleaning layouts and the folders of archives', () => {
       undecided,
       ['.hotlayer-elsewhere', '.hotlayer-none', '.hotlayer-odd'].map((name) => join(folder, name)),
     )
+  })
+
+  it('removes a folder whose process was killed before it could name itself: empty, and for a minute', async () => {
+    const longAgo = Date.now() / 1000 - 61
+    for (const name of ['.hotlayer-empty', '.hotlayer-used', '.hotlayer-new']) {
+      mkdirSync(join(folder, name))
+      if (name === '.hotlayer-used') writeFileSync(join(folder, name, 'file'), 'of somebody')
+      if (name !== '.hotlayer-new') utimesSync(join(folder, name), longAgo, longAgo)
+    }
+    const { runs, undecided } = await cleanStaging(folder)
+    assert.deepEqual(
+      runs.map(({ id }) => id),
+      ['.hotlayer-empty'],
+    )
+    assert.deepEqual(
+      undecided,
+      ['.hotlayer-new', '.hotlayer-used'].map((name) => join(folder, name)),
+    )
+    assert.deepEqual(readdirSync(folder).sort(), ['.hotlayer-new', '.hotlayer-used'])
+  })
+
+  it('removes a lock that nobody holds, and no other', async () => {
+    const lock = join(folder, LOCK_FILE)
+    const release = await claim(lock, AbortSignal.timeout(10_000))
+    assert.deepEqual(await cleanStaging(folder), { runs: [], undecided: [] })
+    assert.ok(existsSync(lock))
+    release()
+    writeFileSync(lock, '')
+    const { runs } = await cleanStaging(folder)
+    assert.deepEqual(runs, [{ id: LOCK_FILE, removed: [`lock ${lock}`], failures: [] }])
+    assert.deepEqual(readdirSync(folder), [])
   })
 
   it('follows no link', async () => {

@@ -15,12 +15,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import { claim } from '../../native/claim.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import { hostPlatform } from '../../optimizer/image/platform.ts'
 import { requireBlobs } from '../../optimizer/store/missing.ts'
 import { OciArchive } from '../../optimizer/store/oci-archive.ts'
-import { type FileImages, OciLayout } from '../../optimizer/store/oci-layout.ts'
+import { type FileImages, LOCK_FILE, OciLayout } from '../../optimizer/store/oci-layout.ts'
 import { resolveImages } from '../../optimizer/store/resolve.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
 import { dir, file, symlink, tarOf } from '../helpers/tar-language.ts'
@@ -119,6 +121,23 @@ describe('an OCI layout', () => {
     for (const name of names) truncateSync(inFolder(`layout/${BLOBS}/${name}`), 3)
     await writeLayout('one')
     await readLayout('one')
+  })
+
+  it('waits for who publishes in it, and not for who was killed meanwhile', async () => {
+    await writeLayout('0')
+    const index = () => readFileSync(join(layoutPath(), 'index.json'), 'utf8')
+    const before = index()
+    const lock = join(layoutPath(), LOCK_FILE)
+    const release = await claim(lock, AbortSignal.timeout(10_000))
+    const written = writeLayout('1')
+    while (!readdirSync(layoutPath()).some((name) => name.startsWith('.hotlayer-'))) await setImmediate()
+    assert.equal(index(), before)
+    release()
+    await written
+    assert.notEqual(index(), before)
+    writeFileSync(lock, '')
+    await writeLayout('2')
+    assert.deepEqual(readdirSync(layoutPath()).sort(), ['blobs', 'index.json', 'oci-layout'])
   })
 
   it('takes images from writers side by side', async () => {

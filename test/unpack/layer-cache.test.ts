@@ -19,12 +19,12 @@ import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { claim } from '../../native/claim.ts'
 import { isOverlay } from '../../native/mounts.ts'
 import { digestOf } from '../../optimizer/image/digest.ts'
 import type { TarEntry } from '../../optimizer/tar/entry.ts'
 import { TarIndexer } from '../../optimizer/tar/indexer.ts'
 import type { IndexedLayer, OpenedLayer } from '../../optimizer/tar/layer.ts'
-import { claim } from '../../optimizer/unpack/claim.ts'
 import { type CacheLimits, cleanCache } from '../../optimizer/unpack/clean-cache.ts'
 import { hexOf, LayerCache } from '../../optimizer/unpack/layer-cache.ts'
 import { CONTENTS_FILE } from '../../optimizer/unpack/layer-contents.ts'
@@ -34,7 +34,7 @@ import { SILENT_LOG } from '../../shared/log.ts'
 import { dir, file, link, tarOf } from '../helpers/tar-language.ts'
 import { openTar } from '../helpers/tar-layer.ts'
 
-const CLAIM = new URL('../../optimizer/unpack/claim.js', import.meta.url)
+const CLAIM = new URL('../../native/claim.js', import.meta.url)
 const IDENTITY = new URL('../../optimizer/store/process-identity.js', import.meta.url)
 const NEVER = new AbortController().signal
 const OWN = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { tryLock } from '../../native/file-lock.ts'
+import { tryLock } from './file-lock.ts'
 
 const POLL_MS = 20
 
