@@ -63,27 +63,29 @@ describe(`a burst of ${FILES} files`, { skip: skipWithoutContainerd() || skipWit
     rmSync(folder, { recursive: true, force: true })
   })
 
-  /** @param stalled called when the workload waits for its burst; gives who is stopped meanwhile */
-  async function burst(options: string[], stalled?: (optimizer: ChildProcess) => number): Promise<Burst> {
+  /** @param stalled called when the workload waits for its burst; gives who is stopped until that is over */
+  async function burst(options: string[], stalled: (optimizer: ChildProcess) => number): Promise<Burst> {
     const recordPath = join(mkdtempSync(join(folder, 'run-')), 'record')
     const script =
       `echo started; while [ ! -e /go ]; do sleep 0.05; done; /probe burst /many ${FILES}; ` +
-      'echo the burst is over; : > /done; while :; do sleep 0.05; done'
+      // What it says ends it: said only when it was seen to be done.
+      ': > /done; while [ ! -e /seen ]; do sleep 0.05; done; echo the burst is over; while :; do sleep 0.05; done'
     const rules = ['--wait-on-line', 'the burst is over', '--record-out', recordPath]
     const workload = ['--entrypoint', JSON.stringify(['sh', '-c', script])]
     const child = bench.spawn(['record', 'many', ...rules, ...workload, ...options])
     const end = finished(child)
     await says(child, /\| started/)
     const root = join('/proc', String(workloadPid(child)), 'root')
-    const stopped = stalled?.(child)
-    if (stopped !== undefined) process.kill(stopped, 'SIGSTOP')
+    const stopped = stalled(child)
+    process.kill(stopped, 'SIGSTOP')
     writeFileSync(join(root, 'go'), '')
     const deadline = performance.now() + BURST_SECONDS_MAX * 1000
-    while (stopped !== undefined && !existsSync(join(root, 'done'))) {
+    while (!existsSync(join(root, 'done'))) {
       assert.ok(performance.now() < deadline, 'the burst does not end')
       await delay(20)
     }
-    if (stopped !== undefined) process.kill(stopped, 'SIGCONT')
+    process.kill(stopped, 'SIGCONT')
+    writeFileSync(join(root, 'seen'), '')
     const { code, stderr } = await end
     return { code, stderr, record: parseRecord(readFileSync(recordPath, 'utf8')) }
   }
