@@ -167,6 +167,8 @@ export function commandLine(
       (builder) => {
         if (chosen === null) return builder
         const built = chosen.builder(builder).epilogue(examplesText(chosen.examples))
+        // yargs lays out the help of a command that it runs, too, which takes longer than all else that it does.
+        if (!mayAskForHelp(args)) for (const { name } of commandFact(chosen).options) built.hide(name)
         return file === null ? built : built.config(file.values)
       },
       async (argv) => {
@@ -176,6 +178,11 @@ export function commandLine(
     )
   }
   return parser
+}
+
+/** It may be a value as well. */
+function mayAskForHelp(args: readonly string[]): boolean {
+  return args.some((word) => /^(?:--help|-[^-]*h)/.test(word))
 }
 
 function nameOf({ usage }: Command): string {

@@ -104,16 +104,19 @@ function withPrefix(block: Buffer, name: Buffer, gnu: boolean, ustar: boolean): 
   return Buffer.concat([prefix, SLASH, name])
 }
 
+/** The sum of all bytes, the field itself read as spaces; old archivers took bytes for signed. */
 function checksumHolds(block: Buffer, offset: number): boolean {
-  let unsigned = 0
-  let signed = 0
-  for (let i = 0; i < BLOCK_BYTES; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : (block[i] as number)
-    unsigned += byte
-    signed += byte > 127 ? byte - 256 : byte
-  }
   const stored = numberField(block, 148, 156, 'checksum', offset)
-  return stored === unsigned || stored === signed
+  let sum = 8 * 0x20
+  for (let i = 0; i < 148; i++) sum += block[i] as number
+  for (let i = 156; i < BLOCK_BYTES; i++) sum += block[i] as number
+  return stored === sum || stored === sum - 256 * highBytes(block)
+}
+
+function highBytes(block: Buffer): number {
+  let count = 0
+  for (let i = 0; i < BLOCK_BYTES; i++) if ((i < 148 || i >= 156) && (block[i] as number) > 127) count++
+  return count
 }
 
 /** A numeric field that must be a safe integer. */
