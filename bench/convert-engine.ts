@@ -1,19 +1,21 @@
 /**
  * The engine alone: a layer opened (inflated, checked, indexed, spooled) and converted, without a store, beside the
- * floor, which is what the libraries under it take for the same bytes on one thread (engine-floor.ts).
+ * floor, which is what the libraries under it take for the same bytes on one thread (engine-floor.ts): alone, and, as two
+ * threads are to be compared with, two floors at once. Ours once with one level for all, as the floor has it, and once as
+ * it is used: what comes first and the TOC at the best level.
  *
  *   npm run build && node dist/bench/convert-engine.js [--megabytes 200]
  *
  * The layer is made of this machine's /usr. Each measurement is a process of its own: peak memory is a process's.
  * MB are 10^6 bytes of the uncompressed layer.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createReadStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { compressionEngine, type EngineName } from '../native/compression.ts'
 import { CompressionPool } from '../optimizer/estargz/compression-pool.ts'
 import { estargzFormat } from '../optimizer/estargz/estargz-format.ts'
@@ -26,8 +28,9 @@ import { floor } from './engine-floor.ts'
 interface Run {
   engine: EngineName
   level: number
-  /** 0: the floor. */
   workers: number
+  /** Of floors there are as many as workers, at once. */
+  what: 'floor' | 'one level' | 'as shipped'
 }
 
 interface Figures {
@@ -40,11 +43,14 @@ interface Figures {
 interface Measurement {
   open: Figures
   convert: Figures
+  firstBytes: number
   peakRssBytes: number
 }
 
 const NOTHING: Figures = { wallSeconds: 0, cpuSeconds: 0, outputBytes: 0 }
+/** What comes first is compressed at the best level: small files, so that it is as much in every /usr. */
 const PRIORITIZED_EVERY = 50
+const PRIORITIZED_BYTES_MAX = 64 * 1024
 const CHUNK_BYTES = 4 * 1024 * 1024
 /** In the order of most interest; the tail of /usr is cut off when there are enough. */
 const SOURCES = ['usr/lib/python3', 'usr/share', 'usr/bin', 'usr/lib']
@@ -66,9 +72,10 @@ async function measured<T extends { bytes: number }>(work: () => Promise<T>): Pr
 
 async function measure(folder: string, diffId: Digest, digest: Digest, run: Run): Promise<Measurement> {
   const blobPath = join(folder, 'layer.tar.gz')
-  if (run.workers === 0) {
-    const [, convert] = await measured(async () => ({ bytes: floor(blobPath, join(folder, 'floor'), run) }))
-    return { open: NOTHING, convert, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
+  if (run.what === 'floor') {
+    const target = join(folder, `floor-${process.pid}`)
+    const [, convert] = await measured(async () => ({ bytes: floor(blobPath, target, run) }))
+    return { open: NOTHING, convert, firstBytes: 0, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
   }
   const size = statSync(blobPath).size
   const [{ layer }, open] = await measured(async () => {
@@ -80,10 +87,18 @@ async function measure(folder: string, diffId: Digest, digest: Digest, run: Run)
     })
     return { layer: opened, bytes: opened.uncompressedBytes }
   })
-  const paths = layer.entries.filter(({ index }) => index % PRIORITIZED_EVERY === 0).map(({ path }) => path)
+  const first = layer.entries.filter(
+    ({ index, sizeBytes }) => index % PRIORITIZED_EVERY === 0 && sizeBytes <= PRIORITIZED_BYTES_MAX,
+  )
+  const paths = first.map(({ path }) => path)
   const [, convert] = await measured(async () => {
     const pool = new CompressionPool({ workers: run.workers })
-    const format = estargzFormat({ engine: run.engine, compressionLevel: run.level, chunkBytes: CHUNK_BYTES })
+    const format = estargzFormat({
+      engine: run.engine,
+      compressionLevel: run.level,
+      chunkBytes: CHUNK_BYTES,
+      ...(run.what === 'one level' ? { prefetchCompressionLevel: run.level } : {}),
+    })
     const file = await openFile(join(folder, 'blob'), 'w')
     const sink = { write: async (bytes: Uint8Array) => void (await file.write(bytes)) }
     const blob = await writeBlob(layer, orderEntries(layer.entries, paths), pool, sink, { format })
@@ -92,7 +107,8 @@ async function measure(folder: string, diffId: Digest, digest: Digest, run: Run)
     return { bytes: blob.sizeBytes }
   })
   await layer.close()
-  return { open, convert, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
+  const firstBytes = first.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return { open, convert, firstBytes, peakRssBytes: process.resourceUsage().maxRSS * 1024 }
 }
 
 async function main(megabytes: number): Promise<void> {
@@ -111,21 +127,18 @@ async function main(megabytes: number): Promise<void> {
       `layer: ${megabytesOf(tarBytes)} MB, gzip -6: ${megabytesOf(statSync(`${tarPath}.gz`).size)} MB\n`,
     )
     console.log(
-      '| engine | level | threads | open MB/s | MB/cpu-s | convert MB/s | MB/cpu-s | out MB | peak RSS MiB | × floor wall | × floor CPU |',
+      '| engine | level | threads | | open MB/s | MB/cpu-s | convert MB/s | MB/cpu-s | out MB | peak RSS MiB | × floor wall | × floor CPU |',
     )
-    console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
-    const floors = new Map<string, Measurement>()
+    console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+    let firstBytes = 0
+    let floor: Measurement | undefined
     for (const run of runs()) {
-      writeFileSync(join(folder, 'run.json'), JSON.stringify({ folder, diffId, digest, run }))
-      const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), join(folder, 'run.json')], {
-        encoding: 'utf8',
-      })
-      if (child.status !== 0) throw new Error(child.stderr)
-      const measurement = JSON.parse(child.stdout) as Measurement
-      const key = `${run.engine} ${run.level}`
-      if (run.workers === 0) floors.set(key, measurement)
-      console.log(row(run, measurement, { tarBytes, floor: floors.get(key) as Measurement }))
+      const measurement = await inChild(folder, { diffId, digest, run })
+      if (run.what === 'floor') floor = measurement
+      else firstBytes = measurement.firstBytes
+      console.log(row(run, measurement, { tarBytes, floor: floor as Measurement }))
     }
+    console.log(`\nfirst, at the best level: ${megabytesOf(firstBytes)} MB`)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -144,37 +157,63 @@ function makeTar(tarPath: string, megabytes: number): void {
   ])
 }
 
-function runs(): Run[] {
-  const engine = compressionEngine().name
-  const threads = [0, 1, 2]
-  const list: Run[] = threads.map((workers) => ({ engine, level: 6, workers }))
-  if (engine === 'libdeflate') {
-    for (const workers of threads) list.push({ engine, level: 1, workers })
-    for (const workers of threads) list.push({ engine: 'zlib', level: 6, workers })
-  }
-  return list
+/** Floors with as many of them at once as there are workers: the slowest's wall time, one's processor time. */
+async function inChild(
+  folder: string,
+  request: { diffId: Digest; digest: Digest; run: Run },
+): Promise<Measurement> {
+  const path = join(folder, 'run.json')
+  writeFileSync(path, JSON.stringify({ folder, ...request }))
+  const { what, workers } = request.run
+  const all = await Promise.all(
+    Array.from({ length: what === 'floor' ? workers : 1 }, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), path])
+      return JSON.parse(stdout) as Measurement
+    }),
+  )
+  return all.reduce((one, other) => (one.convert.wallSeconds > other.convert.wallSeconds ? one : other))
 }
 
-/** Beside the floor: its time divided by the threads, which nobody can reach, and its processor time as it is. */
+function runs(): Run[] {
+  const engine = compressionEngine().name
+  const kinds = [
+    { engine, level: 6 },
+    ...(engine === 'libdeflate'
+      ? [
+          { engine, level: 1 },
+          { engine: 'zlib' as const, level: 6 },
+        ]
+      : []),
+  ]
+  return kinds.flatMap((kind) =>
+    [1, 2].flatMap((workers) =>
+      (['floor', 'one level', 'as shipped'] as const).map((what) => ({ ...kind, workers, what })),
+    ),
+  )
+}
+
+/** Beside the floor of as many threads: two at once make two layers of it in their time. */
 function row(
-  { engine, level, workers }: Run,
+  { engine, level, workers, what }: Run,
   { open, convert, peakRssBytes }: Measurement,
   { tarBytes, floor }: { tarBytes: number; floor: Measurement },
 ): string {
-  const rate = (seconds: number) => (seconds === 0 ? '–' : (tarBytes / 1e6 / seconds).toFixed(0))
+  const rate = (seconds: number, layers = 1) =>
+    seconds === 0 ? '–' : ((layers * tarBytes) / 1e6 / seconds).toFixed(0)
   const times = (key: 'wallSeconds' | 'cpuSeconds', threads: number) =>
     (((open[key] + convert[key]) * threads) / floor.convert[key]).toFixed(2)
   const cells = [
     engine,
     level,
-    workers === 0 ? 'floor' : workers,
+    workers,
+    what,
     rate(open.wallSeconds),
     rate(open.cpuSeconds),
-    rate(convert.wallSeconds),
+    rate(convert.wallSeconds, what === 'floor' ? workers : 1),
     rate(convert.cpuSeconds),
     megabytesOf(convert.outputBytes),
     (peakRssBytes / 1024 ** 2).toFixed(0),
-    times('wallSeconds', Math.max(1, workers)),
+    times('wallSeconds', what === 'floor' ? 1 : workers),
     times('cpuSeconds', 1),
   ]
   return `| ${cells.join(' | ')} |`

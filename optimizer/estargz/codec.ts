@@ -18,16 +18,28 @@ export function sameCodec(a: Codec, b: Codec): boolean {
 /** Of a TOC by its size as JSON. */
 export type TocCodec = (tocBytes: number) => Codec
 
-/** A TOC is one member, which one thread compresses while nothing else of the layer is left to do. Some 12,000 files. */
-export const LARGE_TOC_BYTES = 4 * 1024 * 1024
+/**
+ * The level of a TOC that is larger than so many bytes of JSON. It is one member, which one thread compresses while nothing
+ * else of the layer is left to do, so a large one does not get the best level. An entry of a file is some 300 bytes.
+ */
+export interface TocLevel {
+  aboveBytes: number
+  level: number
+}
 
 /**
- * @param hotCodec of what clients wait for
+ * @param hotCodec of what clients wait for, and of a TOC that is in none of `levels`
  * @param askedLevel kept whatever the size
- * @param largeLevel of TOCs beyond {@link LARGE_TOC_BYTES}
+ * @param levels the largest first
  */
-export function tocCodecOf(hotCodec: Codec, askedLevel: number | null, largeLevel: number): TocCodec {
+export function tocCodecOf(
+  hotCodec: Codec,
+  askedLevel: number | null,
+  levels: readonly TocLevel[],
+): TocCodec {
   const { engine, level } = hotCodec
-  const largeCodec = { engine, level: Math.min(level, largeLevel) }
-  return (tocBytes) => (askedLevel === null && tocBytes > LARGE_TOC_BYTES ? largeCodec : hotCodec)
+  return (tocBytes) => {
+    const found = askedLevel === null ? levels.find(({ aboveBytes }) => tocBytes > aboveBytes) : undefined
+    return found === undefined ? hotCodec : { engine, level: Math.min(level, found.level) }
+  }
 }

@@ -36,19 +36,27 @@ async function tocLevel(format: BlobFormat, nameBytes: number): Promise<number> 
   return found
 }
 
+const MEDIUM = 2 * 1024 ** 2
 const LARGE = 5 * 1024 ** 2
 
 describe('The TOC', () => {
   const formats = [
-    { name: 'eStargz', best: compressionEngine().levelMax, large: 9, make: estargzFormat },
+    {
+      name: 'eStargz',
+      best: compressionEngine().levelMax,
+      medium: Math.min(10, compressionEngine().levelMax),
+      large: 9,
+      make: estargzFormat,
+    },
     ...DIALECTS.map((dialect) => ({
       name: `zstd:chunked (${dialect})`,
       best: 19,
+      medium: 17,
       large: 16,
       make: (options: Parameters<typeof estargzFormat>[0]) => zstdChunkedFormat({ ...options, dialect }),
     })),
   ]
-  for (const { name, best, large, make } of formats) {
+  for (const { name, best, medium, large, make } of formats) {
     const format = (level?: number) =>
       make({
         compressionLevel: 3,
@@ -57,6 +65,7 @@ describe('The TOC', () => {
       })
     it(`of ${name} is compressed at the best level while it is small, at what is asked for always`, async () => {
       assert.equal(await tocLevel(format(), 100), best)
+      assert.equal(await tocLevel(format(), MEDIUM), medium)
       assert.equal(await tocLevel(format(), LARGE), large)
       assert.equal(await tocLevel(format(best), LARGE), best)
       assert.equal(await tocLevel(format(7), 100), 7)
