@@ -1,6 +1,15 @@
 /** Who a process is beyond its pid: pids are used again, after a reboot and in other pid namespaces too. */
-import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { systemCodeOf } from '../../shared/errors.ts'
 
 /** In a folder that a process has made for itself: whose it is, as {@link formatIdentity} writes it. */
 const OWNER_FILE = 'process'
@@ -53,22 +62,47 @@ export function signFolder(folder: string): void {
   writeFileSync(join(folder, OWNER_FILE), formatIdentity(ownIdentity()))
 }
 
+/** A new folder of this process; where the disk has no room for its name, it does not stay: nobody could tell whose it is. */
+export function makeOwnFolder(prefix: string): string {
+  const folder = mkdtempSync(prefix)
+  try {
+    signFolder(folder)
+    return folder
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
 /**
- * Of the process that a folder is of. `unknown` where it names none (yet): but an empty folder that has been nameless for
- * long is of one that was killed as it made it.
+ * Of the process that a folder is of. `unknown` where it names none (yet), and where we may not look: but a folder that has
+ * been nameless and empty for long is of one that was killed as it made it.
  */
 export function ownerState(folder: string): 'alive' | 'dead' | 'unknown' {
   try {
-    const identity = parseIdentity(readFileSync(join(folder, OWNER_FILE), 'utf8'))
-    return identity === null ? 'unknown' : stateOf(identity)
+    const text = ownerText(folder)
+    const identity = parseIdentity(text)
+    if (identity !== null) return stateOf(identity)
+    return text === '' && isForsaken(folder) ? 'dead' : 'unknown'
   } catch {
-    return isForsaken(folder) ? 'dead' : 'unknown'
+    // Another user's, or gone meanwhile.
+    return 'unknown'
+  }
+}
+
+/** '' where there is none yet. */
+function ownerText(folder: string): string {
+  try {
+    return readFileSync(join(folder, OWNER_FILE), 'utf8')
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return ''
+    throw error
   }
 }
 
 function isForsaken(folder: string): boolean {
   const ageSeconds = (Date.now() - statSync(folder).mtimeMs) / 1000
-  return ageSeconds > NAMELESS_SECONDS_MAX && readdirSync(folder).length === 0
+  return ageSeconds > NAMELESS_SECONDS_MAX && readdirSync(folder).every((name) => name === OWNER_FILE)
 }
 
 function bootId(): string {

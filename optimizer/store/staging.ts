@@ -2,13 +2,13 @@
  * Blobs that were written and that no image holds yet: in a hidden folder beside their destination, on the same file
  * system, so that they get there by a rename. Whatever is not taken from here goes with the folder.
  */
-import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import { type Digest, DigestCounter } from '../image/digest.ts'
 import { writeWhole } from '../tar/nameless-file.ts'
 import { requireExpected } from './expected-content.ts'
-import { signFolder } from './process-identity.ts'
+import { makeOwnFolder } from './process-identity.ts'
 import type { BlobWriter } from './store.ts'
 
 export const STAGING_PREFIX = '.hotlayer-'
@@ -79,11 +79,7 @@ export class Staging {
 
   async #makeFolder(): Promise<string> {
     await this.#prepare()
-    return await writing(`in ${this.#parent}`, async () => {
-      const folder = await mkdtemp(join(this.#parent, STAGING_PREFIX))
-      signFolder(folder)
-      return folder
-    })
+    return await writing(`in ${this.#parent}`, async () => makeOwnFolder(join(this.#parent, STAGING_PREFIX)))
   }
 }
 

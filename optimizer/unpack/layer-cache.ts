@@ -12,7 +12,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   renameSync,
   utimesSync,
@@ -25,7 +24,7 @@ import { isOverlay } from '../../native/mounts.ts'
 import { CodedError, messageOf, PreconditionError, systemCodeOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Digest } from '../image/digest.ts'
-import { ownIdentity, signFolder } from '../store/process-identity.ts'
+import { makeOwnFolder, ownIdentity } from '../store/process-identity.ts'
 import type { PathKey } from '../tar/entry.ts'
 import type { IndexedLayer, OpenedLayer } from '../tar/layer.ts'
 import { type ContentsEntry, readContents, writeContents } from './layer-contents.ts'
@@ -243,9 +242,7 @@ export class LayerCache {
   }
 
   #newFolder(): string {
-    const folder = mkdtempSync(join(this.folder, NEW_PREFIX))
-    signFolder(folder)
-    return folder
+    return makeOwnFolder(join(this.folder, NEW_PREFIX))
   }
 
   #publish(temporary: string, key: Digest): void {
