@@ -17,7 +17,7 @@ import {
   LayoutIndex,
   requireLayoutVersion,
 } from './layout-index.ts'
-import { Staging, writing } from './staging.ts'
+import { STAGING_PREFIX, Staging, writing } from './staging.ts'
 import type { ContentStore, ImageStore, StoredImage } from './store.ts'
 
 const BLOBS_FOLDER = join('blobs', 'sha256')
@@ -62,11 +62,18 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
     return layout
   }
 
-  /** The folder may be missing (its parent not) or empty. @throws {LayoutError} @throws {PreconditionError} */
+  /**
+   * The folder may be missing (its parent not) or empty, but for what others have who write to it, or were killed as they
+   * did. @throws {LayoutError} @throws {DocumentError} @throws {PreconditionError}
+   */
   static async openForWriting(path: string): Promise<OciLayout> {
     const layout = new OciLayout(resolve(path))
     const names = await layout.#names()
-    if (names !== undefined && names.length > 0) await layout.#requireLayout()
+    if (names?.some((name) => name !== LOCK_FILE && !name.startsWith(STAGING_PREFIX))) {
+      await layout.#requireLayout()
+      // Known before any work is done, not when the image is put.
+      await layout.#readIndex()
+    }
     await requireWritable(names === undefined ? dirname(layout.#folder) : layout.#folder)
     return layout
   }
@@ -135,6 +142,9 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
   }
 
   async #publishBlobs(): Promise<void> {
+    // First of all: who comes meanwhile finds a layout.
+    if ((await openAndClose(join(this.#folder, LAYOUT_FILE))) === false)
+      await this.#replace(LAYOUT_FILE, LAYOUT_TEXT)
     const folder = join(this.#folder, BLOBS_FOLDER)
     await mkdir(folder, { recursive: true })
     await this.#requireRealFolders()
@@ -142,8 +152,6 @@ export class OciLayout implements FileImages, BlobFiles, ImageStore {
     for (const digest of [...this.#staging.blobs.keys()])
       await this.#staging.take(digest, this.#blobPath(digest))
     await syncFolder(folder)
-    if ((await openAndClose(join(this.#folder, LAYOUT_FILE))) === false)
-      await this.#replace(LAYOUT_FILE, LAYOUT_TEXT)
   }
 
   async #replace(name: string, text: string): Promise<void> {

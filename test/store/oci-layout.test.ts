@@ -146,6 +146,16 @@ describe('an OCI layout', () => {
     const digests = new Set(await Promise.all(tags.map(readLayout)))
     assert.equal(digests.size, tags.length)
   })
+
+  it('takes images from a writer that comes while the first one is still at work, or was killed at it', async () => {
+    await using(OciLayout.openForWriting(layoutPath()), async (opened) => {
+      await opened.content.writer('w')
+      writeFileSync(inFolder(`layout/${LOCK_FILE}`), '')
+      await writeLayout('second')
+      await putRawImage(opened, 'first', [LAYER])
+    })
+    assert.equal(await readLayout('first'), await readLayout('second'))
+  })
 })
 
 describe('a hostile or broken layout is refused by name', () => {
@@ -216,6 +226,12 @@ describe('a hostile or broken layout is refused by name', () => {
       await assert.rejects(readLayout('one'), { exitCode: 3, message })
     })
   }
+
+  it('what has no readable index is no target: that is known before anything is written', async () => {
+    await writeLayout('one')
+    writeFileSync(inFolder('layout/index.json'), '{')
+    await assert.rejects(OciLayout.openForWriting(layoutPath()), { code: 'DOCUMENT_MALFORMED', exitCode: 3 })
+  })
 
   it('a folder with other things is no target', async () => {
     mkdirSync(layoutPath())
