@@ -127,10 +127,11 @@ export class DockerArchive implements FileImages, BlobFiles, ImageStore {
       if (only !== undefined && others.length === 0) return only
       throw new NotFoundError(`${this.#path} holds ${this.#images.length} images: name one${offer}`)
     }
-    const whole = normalizeReference(wanted)
+    // What is no reference is nothing but its own text.
+    const wholeOf = (text: string) => normalizeReference(text) ?? text
+    const whole = wholeOf(wanted)
     const found = this.#images.find(
-      ({ tags: own, target }) =>
-        target.digest === wanted || own.some((tag) => tag === wanted || normalizeReference(tag) === whole),
+      ({ tags: own, target }) => target.digest === wanted || own.some((tag) => wholeOf(tag) === whole),
     )
     if (found !== undefined) return found
     throw new NotFoundError(`${this.#path} holds no image ${JSON.stringify(wanted)}${offer}`)

@@ -26,9 +26,11 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true }))
 
-function archive(entries: Parameters<typeof tarOf>[0], layers: string[], config = CONFIG_FILE): string {
+const TAGS = ['team/app:1', 'registry.example/app:2']
+
+function archive(entries: Parameters<typeof tarOf>[0], layers: string[], tags = TAGS): string {
   const path = join(folder, 'image.tar')
-  const images = [{ Config: config, RepoTags: ['team/app:1', 'registry.example/app:2'], Layers: layers }]
+  const images = [{ Config: CONFIG_FILE, RepoTags: tags, Layers: layers }]
   writeFileSync(path, tarOf([...entries, file('manifest.json', JSON.stringify(images))]))
   return path
 }
@@ -66,6 +68,16 @@ describe('an archive of docker', () => {
     ])
       assert.deepEqual((await opened.find(name)).target, resolved.root, name)
     await assert.rejects(opened.find('team/app:3'), { code: 'NOT_FOUND', message: /it holds team\/app:1/ })
+    await opened.close()
+  })
+
+  it('gives an image by a tag that is no reference by that very text alone', async () => {
+    const entries = [file('layer.tar', LAYER), file(CONFIG_FILE, CONFIG)]
+    const opened = await DockerArchive.openForReading(
+      archive(entries, ['layer.tar', 'layer.tar'], ['Team/App:1']),
+    )
+    await opened.find('Team/App:1')
+    await assert.rejects(opened.find('Other/App:1'), { code: 'NOT_FOUND', message: /it holds Team\/App:1/ })
     await opened.close()
   })
 
