@@ -2,6 +2,7 @@
 import { parseChallenges } from './challenge.ts'
 import type { Credentials } from './credentials.ts'
 import { type Asked, errorOfAnswer, errorOfFailure, RegistryError } from './errors.ts'
+import { retryAfterSeconds } from './patience.ts'
 import { isLoopback } from './proxy.ts'
 import { type HttpAnswer, type HttpRequest, readSmall } from './transport.ts'
 
@@ -62,12 +63,13 @@ export class Authorizer {
     if (credentials?.kind === 'access token') return `Bearer ${credentials.token}`
     const wanted = [...new Set([...scopes, ...server.scopes])].sort()
     const key = wanted.join(' ')
-    const known = await this.#tokens.get(key)?.catch(() => undefined)
+    const last = this.#tokens.get(key)
+    const known = await last?.catch(() => undefined)
     if (known !== undefined && known.goodUntilMs > performance.now()) return `Bearer ${known.text}`
     // Whoever comes at the same time waits for the same token.
     const current = this.#tokens.get(key)
     const fresh =
-      known === undefined && current !== undefined ? current : this.#fetch(server, wanted, credentials)
+      current !== undefined && current !== last ? current : this.#fetch(server, wanted, credentials)
     this.#tokens.set(key, fresh)
     try {
       return `Bearer ${(await fresh).text}`
@@ -141,7 +143,13 @@ export class Authorizer {
         { status },
       )
     const text = body?.toString('utf8') ?? ''
-    if (status !== 200) throw errorOfAnswer(status === 404 ? 502 : status, text, asked)
+    if (status === 404)
+      throw new RegistryError(
+        'REGISTRY_FAILED',
+        `${realm.host} gives no tokens at ${realm.pathname} (404), where ${this.#options.base.host} sends us for them: check its address, or ask its owner`,
+      )
+    if (status !== 200)
+      throw errorOfAnswer(status, text, asked, retryAfterSeconds(answer.header('retry-after')))
     return tokenOf(realm, text)
   }
 }

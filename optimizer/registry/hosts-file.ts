@@ -81,7 +81,8 @@ function parseHosts(path: string, text: string): HostsFile {
 
 function entryOf(path: string, address: string, table: Record<string, unknown>): HostEntry {
   const text = address.includes('://') ? address : `https://${address}`
-  const told = address.replace(/\/\/[^/]*@/, '//')
+  // A password that is no part of an address may have anything in it.
+  const told = address.replace(/^([a-z]+:\/\/)?.*@/is, '$1')
   if (!URL.canParse(text)) throw invalid(path, `${JSON.stringify(told)} is no address of a host`)
   const base = new URL(text)
   if (!/^https?:$/.test(base.protocol)) throw invalid(path, `${told}: only http and https are spoken`)

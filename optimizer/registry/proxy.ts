@@ -23,12 +23,26 @@ export function proxyFor(url: URL, environment: Environment): URL | null {
 function proxyUrl(key: string, value: string): URL {
   const text = value.includes('://') ? value : `http://${value}`
   const url = URL.canParse(text) ? new URL(text) : null
-  if (url !== null && /^https?:$/.test(url.protocol)) return url
-  const what = url === null ? 'its value is no address' : `${url.protocol}// is not spoken`
+  if (url !== null && /^https?:$/.test(url.protocol) && hasReadableLogin(url)) return url
+  const what =
+    url === null
+      ? 'its value is no address'
+      : /^https?:$/.test(url.protocol)
+        ? 'its login cannot be read (a % in it is written %25)'
+        : `${url.protocol}// is not spoken`
   throw new RegistryError(
     'REGISTRY_CONFIG_INVALID',
     `${key}: ${what}: name a proxy that is asked by http or https, or take the registry out by NO_PROXY`,
   )
+}
+
+function hasReadableLogin({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(`${username}:${password}`)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** `localhost`, 127.0.0.0/8 and ::1. @param hostname as a URL has it, with brackets or without */

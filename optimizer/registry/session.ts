@@ -120,8 +120,8 @@ export class Session {
     try {
       answer = await this.#authorized(call)
     } catch (error) {
-      const passing = error instanceof RegistryError ? error.cause : error
-      if (again && isPassingFailure(passing)) return { askedSeconds: null, why: reasonOf(null, passing) }
+      const passing = again ? passingFailure(error, patienceSeconds) : null
+      if (passing !== null) return passing
       throw await this.explain(error, call.what, call.method)
     }
     const { status } = answer
@@ -188,6 +188,23 @@ export class Session {
     const action = method === 'GET' || method === 'HEAD' ? 'read' : 'write'
     return { host: this.host, repository: `${registry}/${repository}`, what, action, user }
   }
+}
+
+/** @returns how long to wait before another try, and why; null where that would not mend it */
+function passingFailure(
+  error: unknown,
+  patienceSeconds: number,
+): { askedSeconds: number | null; why: string } | null {
+  const isOurs = error instanceof RegistryError
+  const status = isOurs ? error.status : null
+  const askedSeconds = isOurs ? error.retryAfterSeconds : null
+  if (status === null) {
+    const failure = isOurs ? error.cause : error
+    return isPassingFailure(failure) ? { askedSeconds, why: reasonOf(null, failure) } : null
+  }
+  // It is another server's: an answer to what was asked is returned, whatever its status.
+  if (!TRY_AGAIN.includes(status) || (askedSeconds ?? 0) > patienceSeconds) return null
+  return { askedSeconds, why: `waits for the server of its tokens, which ${reasonOf(status, null)}` }
 }
 
 /** Under which name people log in: of the registry itself as they write it, of a mirror its own. */

@@ -115,6 +115,14 @@ export class Transport {
       [IncomingMessage]
     >
     answered.catch(() => {})
+    // Of what becomes another protocol there is no answer, nor an error: it would be waited for without end.
+    outgoing.once('upgrade', (_, socket) => {
+      socket.destroy()
+      outgoing.emit(
+        'error',
+        invalidAnswer(`${url.host} goes on in another protocol, which nobody has asked for`),
+      )
+    })
     send(outgoing, body).catch((error) => outgoing.destroy(error))
     let incoming: IncomingMessage
     try {

@@ -43,6 +43,27 @@ describe('a registry that asks who it is', () => {
       })
     })
 
+  it('is asked with the same token by all whose last one has run out', async () => {
+    let given = 0
+    await withFake({}, { credentials: new Map([['', USER]]) }, async ({ registry, repository }) => {
+      registry.addManifest('team/app', 'v1', MEDIA_TYPE.ociIndex, DOCUMENT)
+      registry.fault = ({ url, headers }, response) => {
+        // Good for less than it takes to ask with it a second time.
+        if (url?.startsWith('/realm')) response.end(`{"token":"${++given}","expires_in":1e-9}`)
+        else if (headers.authorization === `Bearer ${given}`) return false
+        else {
+          const challenge = `Bearer realm="http://${registry.host}/realm"`
+          response.writeHead(401, { 'www-authenticate': challenge }).end()
+        }
+        return true
+      }
+      await repository.manifest('v1')
+      const before = given
+      await Promise.all(['v1', 'v1', 'v1'].map((tag) => repository.manifest(tag)))
+      assert.equal(given, before + 1)
+    })
+  })
+
   it('is told with what to do: nobody, the wrong password, no right', async () => {
     await withFake({ login: { kind: 'basic', ...USER } }, {}, async ({ repository }) => {
       await assert.rejects(repository.manifest('v1'), {

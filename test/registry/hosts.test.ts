@@ -81,6 +81,8 @@ describe('the hosts of a registry', () => {
       ['[host."ftp://x"]', /only http and https/],
       ['[host."ftp://me:secret@x"]', /hosts\.toml: ftp:\/\/x: only http and https/],
       ['[host."https://me:secret@x:y"]', /hosts\.toml: "https:\/\/x:y" is no address/],
+      ['[host."https://me:sec/ret@x"]', /hosts\.toml: "https:\/\/x" is no address/],
+      ['[host."me:sec/ret@x"]', /hosts\.toml: "x" is no address/],
       ['[host."https://x"]\ncapabilities = ["fly"]', /"fly" is no capability/],
       ['server = ', /hosts\.toml/],
     ] as const) {
@@ -195,6 +197,7 @@ describe('a proxy', () => {
     for (const [proxy, message] of [
       ['socks5://me:secret@proxy:1080', /^HTTP_PROXY: socks5:\/\/ is not spoken: .*NO_PROXY$/],
       ['http://me:secret@proxy:port', /^HTTP_PROXY: its value is no address: /],
+      ['http://me:100%@proxy:1', /^HTTP_PROXY: its login cannot be read \(a % in it is written %25\): /],
     ] as const)
       assert.throws(() => proxyFor(new URL('http://x/'), { HTTP_PROXY: proxy }), {
         code: 'REGISTRY_CONFIG_INVALID',

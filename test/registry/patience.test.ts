@@ -95,6 +95,51 @@ describe('a registry that asks for patience', () => {
     await withFake({}, {}, body, { sleep: waits.sleep })
   })
 
+  it('is waited for where the server of its tokens asks for it', async () => {
+    const [log, waits] = [new LogLines(), new Waits()]
+    const answers = [503, 429]
+    const body: Parameters<typeof withFake>[2] = async ({ registry, repository }) => {
+      const digest = registry.addBlob('team/app', BYTES)
+      registry.fault = ({ url, headers }, response) => {
+        const status = url?.startsWith('/realm') ? answers.shift() : undefined
+        if (status !== undefined) fail(response.setHeader('retry-after', '20'), status, 'BUSY', 'later')
+        else if (url?.startsWith('/realm')) response.end('{"token":"good"}')
+        else if (headers.authorization === 'Bearer good') return false
+        else {
+          const challenge = `Bearer realm="http://${registry.host}/realm"`
+          response.writeHead(401, { 'www-authenticate': challenge }).end()
+        }
+        return true
+      }
+      assert.deepEqual(await bytesOf(repository.blob(digest, WHOLE)), BYTES)
+      assert.deepEqual(waits.seconds, [20, 20])
+      const [told] = log.warnings
+      assert.equal(
+        told,
+        `${registry.host} waits for the server of its tokens, which answered 503: waiting 20 s`,
+      )
+    }
+    await withFake({}, {}, body, { log, sleep: waits.sleep })
+  })
+
+  it('is not waited for where there is no server of tokens where it says', async () => {
+    const waits = new Waits()
+    const body: Parameters<typeof withFake>[2] = async ({ registry, repository }) => {
+      registry.fault = ({ url }, response) => {
+        const challenge = `Bearer realm="http://${registry.host}/realm"`
+        if (url?.startsWith('/realm')) fail(response, 404, 'NOT_FOUND', 'nothing here')
+        else response.writeHead(401, { 'www-authenticate': challenge }).end()
+        return true
+      }
+      await assert.rejects(repository.manifest('v1'), {
+        code: 'REGISTRY_FAILED',
+        message: /gives no tokens at \/realm \(404\)/,
+      })
+      assert.deepEqual(waits.seconds, [])
+    }
+    await withFake({}, {}, body, { sleep: waits.sleep })
+  })
+
   it('is not waited for where it asks for more than a minute, which is told', async () => {
     const waits = new Waits()
     const body: Parameters<typeof withFake>[2] = async ({ registry, repository }) => {

@@ -185,3 +185,23 @@ describe('a transfer', () => {
     })
   })
 })
+
+describe('a registry that goes on in another protocol', () => {
+  it('is refused, not waited for', async () => {
+    const registry = await FakeRegistry.start()
+    registry.fault = ({ socket }) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n')
+      return true
+    }
+    const access = new RegistryAccess(testSettings(tmpdir()))
+    try {
+      await assert.rejects(access.repository(registry.host, 'team/app', 'read').manifest('v1'), {
+        code: 'REGISTRY_ANSWER_INVALID',
+        message: /127.*another protocol/,
+      })
+    } finally {
+      await access.close()
+      await registry.stop()
+    }
+  })
+})
