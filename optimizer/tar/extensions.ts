@@ -41,8 +41,9 @@ export function applyExtensions(raw: RawHeader, extensions: Extensions, offset: 
   }
   // An empty value means: as if the record were not there.
   for (const record of extensions.records) if (record.value.length > 0) applyRecord(header, record, offset)
-  header.name = extensions.longName ?? header.name
-  header.linkName = extensions.longLink ?? header.linkName
+  // An empty one is none.
+  if (extensions.longName?.length) header.name = extensions.longName
+  if (extensions.longLink?.length) header.linkName = extensions.longLink
   const oldDirectory = header.flag === FLAG.oldReg && header.name.at(-1) === SLASH
   if (oldDirectory) header.flag = FLAG.dir
   return header

@@ -129,6 +129,12 @@ describe('The tar index', () => {
     assert.equal(entries[0]?.linkName.toString(), `/${LONG}`)
   })
 
+  it('takes a long GNU name that is empty for none', () => {
+    const nothing = (flag: string) => raw(flag, '././@LongLink', Buffer.alloc(1))
+    const { entries } = indexTar(tarOf([nothing('L'), nothing('K'), symlink('a', 'b')]))
+    assert.deepEqual([entries[0]?.path, entries[0]?.linkName.toString()], ['a', 'b'])
+  })
+
   it('keeps names that are no UTF-8 byte for byte', () => {
     const name = Buffer.from([0x63, 0x61, 0x66, 0xe9])
     const [entry] = indexTar(tarOf([file(name)])).entries
