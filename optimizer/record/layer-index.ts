@@ -53,7 +53,8 @@ export class LayerIndex<Entry extends IndexedEntry = TarEntry> {
     const open = [this.#root]
     for (let node = open.pop(); node !== undefined; node = open.pop()) {
       if (node.located !== null) yield node.located
-      open.push(...node.children.values())
+      // One by one: a folder may have more than a call takes.
+      for (const child of node.children.values()) open.push(child)
     }
   }
 
@@ -127,9 +128,10 @@ export class LayerIndex<Entry extends IndexedEntry = TarEntry> {
   /** `path` with every symbolic link followed, and told; undefined where they run in a circle. */
   #resolve(path: PathKey, onLink: (link: Located<Entry>) => void = () => {}): PathKey | undefined {
     const done: string[] = []
-    const rest = path === '' ? [] : path.split('/')
+    // The next part is the last.
+    const rest = path === '' ? [] : path.split('/').reverse()
     for (let links = 0; rest.length > 0; ) {
-      const part = rest.shift() as string
+      const part = rest.pop() as string
       if (part === '' || part === '.') continue
       if (part === '..') {
         done.pop()
@@ -144,7 +146,7 @@ export class LayerIndex<Entry extends IndexedEntry = TarEntry> {
       onLink(node.located)
       const target = node.located.entry.linkName.toString('latin1')
       if (target.startsWith('/')) done.length = 0
-      rest.unshift(...target.split('/'))
+      for (const each of target.split('/').reverse()) rest.push(each)
     }
     return done.join('/')
   }

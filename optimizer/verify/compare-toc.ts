@@ -1,10 +1,11 @@
 /** A layer's TOC against the tar it describes: every entry and field, every chunk's place and content. */
 import type { LayerToc } from '../estargz/reader.ts'
 import { formatModtime, type TocEntry } from '../estargz/toc.ts'
-import type { PathKey, TarEntry } from '../tar/entry.ts'
+import type { TarEntry } from '../tar/entry.ts'
 import { TOC_NAME } from '../tar/format-names.ts'
 import type { Findings } from './difference.ts'
 import { FORMAT_RULES } from './lazy-format.ts'
+import { Queues } from './queues.ts'
 import type { Scan } from './scan.ts'
 import { shownPath } from './shown-path.ts'
 import { chunksOf, covers, type TocChunk, type TocItem, tocKey } from './toc-claims.ts'
@@ -33,21 +34,14 @@ interface Pair {
 
 /** Entries of the same name belong together, the first with the first; what has no partner is told. */
 function pairInOrder(items: readonly TocItem[], scan: Scan, findings: Findings): Pair[] {
-  const waiting = new Map<PathKey, TarEntry[]>()
-  const names = new Set<PathKey>()
-  for (const entry of scan.entries) {
-    if (entry.path === TOC_NAME) continue
-    const key = tocKey(entry.name.toString('utf8'))
-    const same = waiting.get(key)
-    if (same === undefined) waiting.set(key, [entry])
-    else same.push(entry)
-    names.add(key)
-  }
+  const waiting = new Queues<TarEntry>()
+  for (const entry of scan.entries)
+    if (entry.path !== TOC_NAME) waiting.add(tocKey(entry.name.toString('utf8')), entry)
   const pairs: Pair[] = []
   for (const item of items) {
-    const entry = waiting.get(item.key)?.shift()
+    const entry = waiting.take(item.key)
     if (entry !== undefined) pairs.push({ entry, item })
-    else if (names.has(item.key))
+    else if (waiting.has(item.key))
       findings.add('TOC_ENTRY_REPEATED', shownPath(item.key), `entry ${item.index} of the TOC`)
     else
       findings.add(
@@ -56,7 +50,7 @@ function pairInOrder(items: readonly TocItem[], scan: Scan, findings: Findings):
         `entry ${item.index} of the TOC, a ${item.entry.type}`,
       )
   }
-  for (const entry of [...waiting.values()].flat())
+  for (const entry of waiting.rest())
     findings.add('TOC_ENTRY_MISSING', shownPath(entry.path), `a ${entry.type} in the tar`)
   const late = pairs.find(({ entry }, at) => {
     const before = pairs[at - 1]?.entry

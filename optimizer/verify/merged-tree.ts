@@ -84,9 +84,10 @@ export class MergedTree {
   /** Symbolic links on the way are followed, as long as they stay in the tree. */
   #directory(path: string, make: boolean): Node | undefined {
     const done: Node[] = [this.root]
-    const rest = path === '' ? [] : path.split('/')
+    // The next part is the last.
+    const rest = path === '' ? [] : path.split('/').reverse()
     for (let links = 0; rest.length > 0; ) {
-      const part = rest.shift() as string
+      const part = rest.pop() as string
       const at = done.at(-1) as Node
       if (part === '' || part === '.') continue
       if (part === '..') {
@@ -97,7 +98,8 @@ export class MergedTree {
       if (next?.inode?.facts.type === 'symlink' && ++links <= LINKS_MAX) {
         const target = next.inode.facts.linkName.toString('latin1')
         if (target.startsWith('/')) done.length = 1
-        rest.unshift(...target.split('/'))
+        // One by one: of a hostile link there are more than a call takes.
+        for (const each of target.split('/').reverse()) rest.push(each)
         continue
       }
       if (next === undefined || !isDirectory(next)) {

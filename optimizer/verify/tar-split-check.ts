@@ -10,6 +10,7 @@ import type { TarSplitLine } from '../estargz/tar-split-lines.ts'
 import { TocError } from '../estargz/toc.ts'
 import type { TarEntry } from '../tar/entry.ts'
 import type { Findings } from './difference.ts'
+import { Queues } from './queues.ts'
 import { shownBytes, shownPath } from './shown-path.ts'
 import { type TocItem, tocKey } from './toc-claims.ts'
 import { sameInstant } from './toc-time.ts'
@@ -44,9 +45,9 @@ export class TarSplitCheck {
   constructor(lines: Iterator<TarSplitLine>, entries: readonly TarEntry[], items: readonly TocItem[]) {
     this.#lines = lines
     this.#entries = entries
-    const waiting = new Map<string, TocItem[]>()
-    for (const item of items) waiting.set(item.key, [...(waiting.get(item.key) ?? []), item])
-    this.#itemOf = ({ name }) => waiting.get(tocKey(name.toString('utf8')))?.shift()
+    const waiting = new Queues<TocItem>()
+    for (const item of items) waiting.add(item.key, item)
+    this.#itemOf = ({ name }) => waiting.take(tocKey(name.toString('utf8')))
   }
 
   /** The tar's next bytes; the entries whose headers are in them are known already. */

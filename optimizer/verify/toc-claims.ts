@@ -4,6 +4,7 @@ import type { TocEntry } from '../estargz/toc.ts'
 import type { PathKey } from '../tar/entry.ts'
 import { cleanPath } from '../tar/path-key.ts'
 import { FORMAT_RULES } from './lazy-format.ts'
+import { Queues } from './queues.ts'
 import type { Claims } from './scan.ts'
 
 /** An entry of the TOC with its further chunks. */
@@ -76,20 +77,20 @@ export function covers(chunks: readonly TocChunk[], fileBytes: number): boolean 
 export function claimsOf(found: LayerToc, items: readonly TocItem[]): Claims {
   const { compression } = FORMAT_RULES[found.format]
   const starts = new Set([0, found.contentBytes])
-  const byKey = new Map<PathKey, number[][]>()
+  const cut: { key: PathKey; lengths: number[] }[] = []
   for (const item of items) {
     const chunks = chunksOf(item)
     for (const { offset, endOffset = offset } of chunks) starts.add(offset).add(endOffset)
     if (chunks.length < 2 || !covers(chunks, item.entry.size ?? 0)) continue
-    const lengths = chunks.map(({ chunkBytes }) => chunkBytes)
-    byKey.set(item.key, [...(byKey.get(item.key) ?? []), lengths])
+    cut.push({ key: item.key, lengths: chunks.map(({ chunkBytes }) => chunkBytes) })
   }
   return {
     compression,
     starts: [...starts].filter((start) => start <= found.contentBytes).sort((a, b) => a - b),
     chunkBytes: () => {
-      const waiting = new Map([...byKey].map(([key, files]) => [key, [...files]]))
-      return (entry) => waiting.get(tocKey(entry.name.toString('utf8')))?.shift() ?? []
+      const waiting = new Queues<number[]>()
+      for (const { key, lengths } of cut) waiting.add(key, lengths)
+      return (entry) => waiting.take(tocKey(entry.name.toString('utf8'))) ?? []
     },
   }
 }

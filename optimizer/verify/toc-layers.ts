@@ -49,7 +49,7 @@ export class TocLayers {
    * @returns the TOC's blob; undefined where it is not there or not what its image says: that is among the findings
    */
   async read(layer: Descriptor, findings: Findings): Promise<Buffer | undefined> {
-    this.#image ??= await this.#load()
+    if (this.#image === undefined) this.#image = await this.#load()
     const found = this.#image === null ? undefined : tocLayerOf(this.#image.manifest, layer.digest)
     if (found === undefined) {
       findings.add('TOC_LAYER_MISSING', null, `${this.#whereNot()} the TOC of ${layer.digest}`)

@@ -99,6 +99,12 @@ describe('the layer that provides a file', () => {
     ],
     located: { 'data/x': 1, 'loop/y': 1 },
   })
+  it('is found in a folder of any number of files, and behind a link of any length', () => {
+    const files = Array.from({ length: 200_000 }, (_, n) => `d/${n}`)
+    const index = new LayerIndex([[...files, `l -> ${'./'.repeat(200_000)}d`].map(entry), ['l/x'].map(entry)])
+    assert.equal([...index.located()].length, files.length + 1)
+    assert.equal(index.locate('d/x')?.layerIndex, 1)
+  })
   attributes('knows each name of a hard link', { layers: [['a', 'b = a']], located: { a: 0, b: 0 } })
   attributes('is none for a symbolic link: the kernel names what it leads to', {
     layers: [['a', 'l -> a']],
