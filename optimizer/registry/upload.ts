@@ -67,8 +67,8 @@ export async function mountBlob(session: Session, digest: Digest, from: string):
     if (location !== undefined) await cancel(session, resolveLocation(location, answer.url))
     return false
   } catch (error) {
-    const refused =
-      error instanceof RegistryError && error.status !== null && error.status < 500 && error.status !== 429
+    // What does not mount may take the bytes, whatever it says of that; one that is busy would not.
+    const refused = error instanceof RegistryError && error.status !== null && error.status !== 429
     if (refused) return false
     throw error
   }

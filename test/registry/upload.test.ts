@@ -100,6 +100,19 @@ describe('a blob that is sent to a registry', () => {
     })
   })
 
+  it('is to be sent where the registry fails to mount it, whatever it answers', async () => {
+    for (const status of [404, 500])
+      await withFake({}, {}, async ({ registry, repository }) => {
+        registry.fault = ({ url }, response) => {
+          if (!url?.includes('mount=')) return false
+          fail(response, status, 'UNKNOWN', 'no mounts')
+          return true
+        }
+        assert.equal(await repository.mount(DIGEST, 'team/base'), false)
+        await repository.upload(BLOB)
+      })
+  })
+
   it('is mounted from another repository where the registry does that, and says so where not', async () => {
     for (const mounts of [true, false])
       await withFake({ mounts }, {}, async ({ registry, repository }) => {
