@@ -30,7 +30,7 @@ const HUB_HOST = 'registry-1.docker.io'
 export function endpointsOf(registry: string, settings: RegistrySettings): Endpoint[] {
   const file = readHostsFile(settings.hostsFolders, registry)
   const own = ownEntry(registry, settings)
-  const entries = [...(file?.hosts ?? []), file?.server ?? own]
+  const entries = [...(file?.hosts ?? []), file?.server ?? { ...own, ...file?.own }]
   return entries.map((entry, index) => {
     const isOwn = entry.base.host === own.base.host
     return {

@@ -3,7 +3,7 @@
  *
  * @see containerd, docs/hosts.md
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { messageOf, systemCodeOf } from '../../shared/errors.ts'
@@ -26,9 +26,14 @@ export interface HostEntry {
 export interface HostsFile {
   /** In the order of asking. */
   hosts: HostEntry[]
-  /** The registry itself, asked last; null: the file leaves it as it is. */
+  /** The registry itself, asked last; null: the file does not say where that is. */
   server: HostEntry | null
+  /** How the registry itself is asked, wherever it is. */
+  own: HostManner
 }
+
+/** How a host is asked. */
+export type HostManner = Pick<HostEntry, 'certificates' | 'headers'>
 
 /**
  * @param registry host and port
@@ -36,13 +41,15 @@ export interface HostsFile {
  * @throws {RegistryError} REGISTRY_CONFIG_INVALID naming file and key
  */
 export function readHostsFile(folders: readonly string[], registry: string): HostsFile | null {
-  for (const folder of folders)
-    for (const name of [...hostFolderNames(registry), '_default']) {
-      const path = join(folder, name, 'hosts.toml')
-      const text = readIfThere(path)
-      if (text !== undefined) return parseHosts(path, text)
-    }
-  return null
+  const places = folders.flatMap((folder) =>
+    [...hostFolderNames(registry), '_default'].map((name) => join(folder, name)),
+  )
+  // The first one that is there says all, whatever is in it: one with certificates alone, that there are no mirrors.
+  const own = places.find((place) => existsSync(place))
+  if (own === undefined) return null
+  const path = join(own, 'hosts.toml')
+  const text = readIfThere(path)
+  return text === undefined ? null : parseHosts(path, text)
 }
 
 /** With the port as containerd spells it, then as it is. */
@@ -74,9 +81,10 @@ function parseHosts(path: string, text: string): HostsFile {
     if (typeof table !== 'object' || table === null) throw invalid(path, `host.${url} must be a table`)
     return entryOf(path, url, table as Record<string, unknown>)
   })
-  if (server === undefined) return { hosts, server: null }
+  const own = mannerOf(path, root)
+  if (server === undefined || server === '') return { hosts, server: null, own }
   if (typeof server !== 'string') throw invalid(path, 'server must be a string')
-  return { hosts, server: entryOf(path, server, root) }
+  return { hosts, server: entryOf(path, server, root), own }
 }
 
 function entryOf(path: string, address: string, table: Record<string, unknown>): HostEntry {
@@ -91,10 +99,12 @@ function entryOf(path: string, address: string, table: Record<string, unknown>):
   base.password = ''
   const prefix = base.pathname.replace(/\/+$/, '')
   base.pathname = table.override_path === true || prefix.endsWith('/v2') ? prefix : `${prefix}/v2`
+  return { base, capabilities: capabilitiesOf(path, table.capabilities), ...mannerOf(path, table) }
+}
+
+function mannerOf(path: string, table: Record<string, unknown>): HostManner {
   const folder = dirname(path)
   return {
-    base,
-    capabilities: capabilitiesOf(path, table.capabilities),
     certificates: {
       ca: strings(path, 'ca', table.ca).map((file) => resolve(folder, file)),
       clients: clientsOf(path, folder, table.client),
@@ -106,9 +116,10 @@ function entryOf(path: string, address: string, table: Record<string, unknown>):
 
 /** Where nothing is said, a host can do everything. */
 function capabilitiesOf(path: string, value: unknown): Capability[] {
-  if (value === undefined) return [...CAPABILITIES]
-  return strings(path, 'capabilities', value).map((text) => {
-    const known = CAPABILITIES.find((name) => name === text)
+  const texts = strings(path, 'capabilities', value)
+  if (texts.length === 0) return [...CAPABILITIES]
+  return texts.map((text) => {
+    const known = CAPABILITIES.find((name) => name === text.toLowerCase())
     if (known === undefined)
       throw invalid(path, `${JSON.stringify(text)} is no capability: ${CAPABILITIES.join(', ')}`)
     return known

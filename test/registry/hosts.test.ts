@@ -70,6 +70,37 @@ describe('the hosts of a registry', () => {
     })
   })
 
+  it('are asked as the file says, also where that does not name the registry itself', () => {
+    hosts('unnamed.example', 'ca = "own.pem"\nskip_verify = true\n[header]\nx-team = "a"\n')
+    const [own, ...others] = endpointsOf('unnamed.example', settings())
+    assert.deepEqual(others, [])
+    assert.equal(own?.base.href, 'https://unnamed.example/v2')
+    const ca = [join(folder, 'unnamed.example', 'own.pem')]
+    assert.deepEqual(own?.certificates[0], { ca, clients: [], isUnchecked: true })
+    assert.deepEqual(own?.headers, { 'x-team': 'a' })
+  })
+
+  it('can do everything where the file names nothing that they can', () => {
+    hosts(
+      'able.example',
+      '[host."https://one.example"]\ncapabilities = []\n[host."https://two.example"]\ncapabilities = ["Pull"]',
+    )
+    const [one, two] = endpointsOf('able.example', settings())
+    assert.deepEqual(one?.capabilities, ['pull', 'resolve', 'push', 'referrers'])
+    assert.deepEqual(two?.capabilities, ['pull'])
+  })
+
+  it('are those for all registries only where there is no folder for the registry', () => {
+    hosts('_default', '[host."https://for-all.example"]')
+    mkdirSync(join(folder, 'certificates.example'))
+    try {
+      assert.deepEqual(bases('other.example'), ['https://for-all.example/v2', 'https://other.example/v2'])
+      assert.deepEqual(bases('certificates.example'), ['https://certificates.example/v2'])
+    } finally {
+      rmSync(join(folder, '_default'), { recursive: true })
+    }
+  })
+
   it('have no login in their address: it is left out, as containerd leaves it out', () => {
     hosts('login.example', '[host."https://me:secret@mirror.example"]')
     assert.equal(bases('login.example')[0], 'https://mirror.example/v2')
