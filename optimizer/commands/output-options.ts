@@ -2,8 +2,9 @@
 import type { Argv } from 'yargs'
 import { UsageError } from '../../shared/errors.ts'
 import type { OutputOptions } from '../conversion.ts'
-import { type ImageLocation, parseLocation } from '../image/location.ts'
+import { type ImageLocation, nameInStore, parseLocation } from '../image/location.ts'
 import { hostPlatform, parsePlatform } from '../image/platform.ts'
+import { normalizeReference, parseReference } from '../image/reference.ts'
 import type { PlatformSelection } from '../store/resolve.ts'
 import { GZIP_HELPER_NAMES, type GzipHelper, requireGzipHelper } from '../tar/gzip-helper.ts'
 import type { Arguments } from './command.ts'
@@ -131,6 +132,25 @@ function requireExternalTocAlone(argv: Arguments, { reuse, tocReference }: Outpu
       '--estargz-external-toc writes two images: give <target> a tag, so that they can be told apart',
     )
   }
+  if (tocReference !== null) requireTocReference(target, tocReference)
+}
+
+/** A second name in the target's store, known to be one before there is anything to name. @throws {UsageError} */
+function requireTocReference(target: ImageLocation, text: string): void {
+  const refused = (wanted: string) => invalidOption('estargz-external-toc-ref', text, wanted)
+  const bare = target.kind === 'docker' ? text.replace(/^docker:\/\//, '') : text
+  const wholeOf = (name: string) => normalizeReference(name) ?? name
+  if (target.kind === 'docker') {
+    const { registry, repository } = target.reference
+    const named = parseReference(bare)
+    const isBeside = named?.registry === registry && named.repository === repository && named.digest === null
+    if (!isBeside) throw refused(`name a tag of ${registry}/${repository}, where <target> is`)
+  }
+  const isOther =
+    target.kind === 'containerd' || target.kind === 'docker'
+      ? wholeOf(bare) !== wholeOf(nameInStore(target))
+      : text !== nameInStore(target)
+  if (!isOther) throw refused('it is <target> itself: name another image')
 }
 
 /** @throws {UsageError} where layers shall keep their order and get another one */

@@ -181,6 +181,22 @@ describe('optimizer convert --estargz-external-toc', () => {
     })
   }
 
+  it('refuses a name for the TOCs that is the target, or in another repository, before anything is done', async () => {
+    const registry = 'docker://127.0.0.1:1/team/app:1'
+    for (const [name, reference, message] of [
+      [target(':same'), 'same', /it is <target> itself/],
+      [registry, '127.0.0.1:1/team/app:1', /it is <target> itself/],
+      [registry, registry, /it is <target> itself/],
+      [registry, '127.0.0.1:1/team/tocs:1', /name a tag of 127\.0\.0\.1:1\/team\/app, where <target> is/],
+      [registry, 'tocs', /name a tag of 127\.0\.0\.1:1\/team\/app/],
+    ] as const) {
+      const options = ['--estargz-external-toc', `--estargz-external-toc-ref=${reference}`]
+      const { code, stderr } = await program(['convert', source(), name, ...options])
+      assert.equal(code, 2, stderr)
+      assert.match(stderr, message)
+    }
+  })
+
   it('refuses a target without a tag, which could not tell two images apart', async () => {
     assert.equal((await convert('', '--estargz-external-toc')).code, 2)
   })
