@@ -25,9 +25,11 @@ export interface ProgramStreams {
  * @returns the exit status, one of {@link EXIT}; nothing is thrown
  */
 export async function runProgram(args: string[], streams: ProgramStreams = process): Promise<number> {
+  // A reader of the log that has seen enough, or a terminal that is gone: what was begun is ended and undone as ever.
+  streams.stderr.on('error', () => {})
   if (await asksForVersion(args)) {
     const { versionText } = await import('./commands/version.ts')
-    streams.stdout.write(versionText())
+    await writeResult(versionText(), streams)
     return EXIT.done
   }
   const interruption = new Interruption()

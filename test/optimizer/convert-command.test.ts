@@ -259,6 +259,13 @@ describe('optimizer convert', () => {
     assert.equal(unread.stderr, '0\n')
   })
 
+  it('goes on, and ends as ever, when what it tells has no reader any more', () => {
+    const converts = `'${process.execPath}' '${PROGRAM}' convert oci:${path('source')}:all oci:${path('unread')}`
+    const script = `{ { ${converts} 2>&1 >&3; echo $? >&3; } | :; } 3>&1`
+    const { stdout } = spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8' })
+    assert.match(stdout, /^sha256:\w{64}\n0\n$/)
+  })
+
   it('needs neither privilege nor daemon', () => {
     const target = `oci:${path('by-nobody')}:1`
     const converted = run(['convert', `oci:${path('source')}:all`, target, '--no-optimize'], { user })

@@ -111,6 +111,16 @@ describe('a run', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, ()
     await noImage('twice')
   })
 
+  it('whose log has no reader any more goes on to its end', async () => {
+    const child = bench.spawn(['optimize', 'small', 'unread', ...WAITING, '--log-level', 'debug'])
+    const end = once(child, 'exit')
+    await says(child, /\| started/)
+    child.stderr?.destroy()
+    writeFileSync(join('/proc', taskPid(bench), 'root', 'go'), '')
+    assert.deepEqual(await end, [0, null])
+    await bench.stores.images.get('unread')
+  })
+
   it('that is killed while its workload runs is undone by clean', async () => {
     const child = bench.spawn(['optimize', 'small', 'killed', ...WAITING])
     await killed(child, /\| started/)
