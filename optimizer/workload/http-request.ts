@@ -39,6 +39,8 @@ export function ask(
       signal,
     })
     asked.once('error', reject)
+    // Of an answer that switches protocols (101) Node tells no more than that it is over.
+    asked.once('close', () => reject(new Error('the connection ended without an answer of HTTP')))
     asked.once('response', (response) =>
       resolve({ status: response.statusCode ?? 0, tail: () => tailOf(response) }),
     )

@@ -23,6 +23,10 @@ describe('a request', () => {
   })
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === '/switch')
+      return void request.socket.end(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n',
+      )
     if (request.url === '/hang-up') return void request.socket.destroy()
     if (request.url === '/half') {
       response.writeHead(200, { 'content-length': 100 })
@@ -81,6 +85,10 @@ describe('a request', () => {
     await assert.rejects(send('GET', '/hang-up'))
     await assert.rejects(send('GET', '/half'))
     await assert.rejects(send('GET', '/', undefined, AbortSignal.abort(new Error('called off'))))
+  })
+
+  it('fails when the server answers with another protocol', { timeout: 10_000 }, async () => {
+    await assert.rejects(send('GET', '/switch'), /ended without an answer of HTTP/)
   })
 
   it('goes to where its URL leads', () => {
