@@ -24,7 +24,7 @@ export function directoryTree(files: readonly SeenFile[]): string {
     }
   }
   const lines = treeLines(root, '', '')
-  const columns = Math.max(...lines.map(([text]) => [...text].length))
+  const columns = lines.reduce((most, [text]) => Math.max(most, [...text].length), 0)
   return lines.map(([text, counts]) => `${text}${' '.repeat(columns - [...text].length)}${counts}\n`).join('')
 }
 

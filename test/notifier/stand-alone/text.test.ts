@@ -49,6 +49,11 @@ describe('the tree of directories', () => {
     ])
   })
 
+  it('may have any number of lines', () => {
+    const files = Array.from({ length: 200_000 }, (_, number) => file(`/${number}/x`, 1))
+    assert.equal(directoryTree(files).split('\n').length, 200_002)
+  })
+
   it('of nothing is its root', () => {
     assert.equal(directoryTree([]), '/      0 files         0 B\n')
   })
