@@ -1,6 +1,7 @@
 /** `--dry-run`: what a run would be, without one. containerd is asked for the image's documents and nothing else. */
 import { PreconditionError } from '../shared/errors.ts'
 import type { MarkKind } from '../shared/messages.ts'
+
 import { RUNC_SHIM, type RuntimeChoice } from './containerd/runtime-choice.ts'
 import { specJson } from './containerd/spec-json.ts'
 import type { Digest } from './image/digest.ts'
@@ -11,6 +12,7 @@ import type { NamedWorkload } from './record-workloads.ts'
 import type { RunnerChoice } from './runner.ts'
 import { requireBlobs } from './store/missing.ts'
 import { type PlatformSelection, type ResolvedImage, resolveImages } from './store/resolve.ts'
+import type { OpeningContext } from './whole-image.ts'
 import { RESOLVER_PATH } from './workload/cni/resolver.ts'
 import { formatStep } from './workload/drive/drive.ts'
 import type { EngineName } from './workload/engine.ts'
@@ -74,9 +76,12 @@ export interface StopRulesPlan {
 }
 
 /** @returns JSON @throws {PreconditionError} what a run would find at once: image, platform, command, stop signal */
-export async function dryRun(request: DryRunRequest): Promise<string> {
+export async function dryRun(
+  request: DryRunRequest,
+  { console: log, signal }: OpeningContext,
+): Promise<string> {
   const { source, containerd, platforms, runner, workload, workloads } = request
-  return await withSource(source, containerd, async (stores) => {
+  return await withSource(source, { ...containerd, signal, log }, async (stores) => {
     const { content, images } = stores
     const resolved = await resolveImages(images, content, stores.name, platforms)
     await requireBlobs({ content, images }, resolved)

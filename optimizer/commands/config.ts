@@ -3,7 +3,7 @@ import { CodedError, EXIT, UsageError } from '../../shared/errors.ts'
 import { printable } from '../../shared/text.ts'
 import type { FileCheck } from '../config/check.ts'
 import { parseLocation } from '../image/location.ts'
-import type { Arguments, Command, FailedResult } from './command.ts'
+import type { Arguments, Command, CommandContext, FailedResult } from './command.ts'
 import {
   addContainerdOptions,
   addOutputOptions,
@@ -35,9 +35,9 @@ export const configCommand: Command = {
   ],
   builder: (yargs) => addOutputOptions(addContainerdOptions(addPlatformOption(addOwnOptions(yargs)))),
 
-  async run(argv) {
+  async run(argv, context) {
     const action = oneOf('action', positional(argv, 'action'), ACTIONS)
-    return action === 'check' ? await check(argv) : await init(argv)
+    return action === 'check' ? await check(argv) : await init(argv, context)
   },
 }
 
@@ -91,7 +91,7 @@ function checkFailure({ file, command, mistakes }: FileCheck): CodedError {
   )
 }
 
-async function init(argv: Arguments): Promise<string> {
+async function init(argv: Arguments, { console, signal }: CommandContext): Promise<string> {
   const out = single(argv, 'out')
   const location = parseLocation('subject', positional(argv, 'subject'))
   const path = out === undefined ? null : outputFile('out', out)
@@ -101,7 +101,8 @@ async function init(argv: Arguments): Promise<string> {
     import('../store/resolve.ts'),
     import('../config/initial-file.ts'),
   ])
-  const text = await withSource(location, containerdOptions(argv), async ({ content, images, name }) =>
+  const place = { ...containerdOptions(argv), signal, log: console }
+  const text = await withSource(location, place, async ({ content, images, name }) =>
     initialFile(location, await resolveImage(images, content, name, platform)),
   )
   if (path === null) return text

@@ -72,7 +72,7 @@ export const optimizeCommand: Command = {
     const request = optimizeRequest(argv)
     if (argv[DRY_RUN] === true && request.workload !== null) {
       const { dryRun } = await import('../dry-run.ts')
-      return await dryRun({ ...request, workload: request.workload })
+      return await dryRun({ ...request, workload: request.workload }, context)
     }
     const { optimize } = await import('../optimize.ts')
     const result = await withReport(argv, request, context, (told) =>

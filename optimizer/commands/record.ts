@@ -55,7 +55,7 @@ export const recordCommand: Command = {
     const request = recordRequest(argv)
     if (argv[DRY_RUN] === true) {
       const { dryRun } = await import('../dry-run.ts')
-      return await dryRun({ ...request, platforms: [request.platform] })
+      return await dryRun({ ...request, platforms: [request.platform] }, context)
     }
     const { recordOnly } = await import('../record-only.ts')
     const { record, result } = await recordOnly(request, context)

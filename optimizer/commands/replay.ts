@@ -46,7 +46,7 @@ export const replayCommand: Command = {
     const { recording } = request
     if (argv[DRY_RUN] === true) {
       const { dryRun } = await import('../dry-run.ts')
-      return await dryRun({ ...recording, platforms: [recording.platform] })
+      return await dryRun({ ...recording, platforms: [recording.platform] }, context)
     }
     const [{ replay }, { formatReplay, hitError }] = await Promise.all([
       import('../replay.ts'),

@@ -58,6 +58,24 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+describe('a registry that does not answer', () => {
+  // Far less than the patience with a registry.
+  for (const [command = '', ...words] of [
+    ['record', '--dry-run'],
+    ['config', 'init'],
+  ])
+    it(`is waited for by ${command} ${words.join(' ')} until Ctrl-C`, { timeout: 20_000 }, async () => {
+      const silent = await FakeRegistry.start()
+      silent.fault = () => {
+        process.emit('SIGINT', 'SIGINT')
+        return true
+      }
+      const { code, stderr } = await run(command, ...words, `docker://${silent.host}/app:1`)
+      await silent.stop()
+      assert.equal(code, 130, stderr)
+    })
+})
+
 describe('an image in a registry', () => {
   before(async () => {
     const options = ['--all-platforms', '--attestations', 'keep', '--prefetch-list', path('list')]
