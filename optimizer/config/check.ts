@@ -198,6 +198,8 @@ class ParsedFile {
   }
 }
 
+/** @param option whatever the file has for a key */
 function namesOption(sentence: string, option: string): boolean {
-  return new RegExp(`(?:--|<)${option}(?![\\w-])`).test(sentence)
+  const behind = [`--${option}`, `<${option}`].flatMap((name) => sentence.split(name).slice(1))
+  return behind.some((text) => !/^[\w-]/.test(text))
 }

@@ -88,10 +88,11 @@ export function comparePlaces(one: Place, other: Place): number {
 }
 
 function renamedEntries(entries: readonly Entry[], renamed: FileScheme['renamed']): Entry[] {
-  const replaced = entries.flatMap(({ key }) => renamed[key] ?? [])
+  const names = new Map(Object.entries(renamed))
+  const replaced = entries.flatMap(({ key }) => names.get(key) ?? [])
   return entries
     .filter(({ key }) => !replaced.includes(key))
-    .map((entry) => ({ ...entry, key: renamed[entry.key] ?? entry.key }))
+    .map((entry) => ({ ...entry, key: names.get(entry.key) ?? entry.key }))
 }
 
 /** The keys that a file for this command may have. */

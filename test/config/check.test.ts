@@ -139,6 +139,16 @@ workloads:
     ])
   })
 
+  it('may be keys of any characters, and names that every object of JavaScript has', async () => {
+    assert.deepEqual(await found('"c++": 1\n"a(": 1\nconstructor: 1\ntoString: 1\nperiod: never\n'), [
+      '1:1 c++ CONFIG_INVALID',
+      '2:1 a( CONFIG_INVALID',
+      '3:1 constructor CONFIG_INVALID',
+      '4:1 toString CONFIG_INVALID',
+      '5:9 period OPTION_INVALID',
+    ])
+  })
+
   it('do not have among them what is wrong only because another value is', async () => {
     assert.deepEqual(await found('entrypoint: "sh"\nkeep-cmd: true\n'), ['1:13 entrypoint OPTION_INVALID'])
     assert.deepEqual(await found('target: b\nzstdchunked: maybe\nzstdchunked-chunk-size: 1MiB\n'), [
