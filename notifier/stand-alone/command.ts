@@ -37,6 +37,8 @@ export class Command implements Target {
   readonly #socket: Socket
   readonly #words: Buffer[]
   readonly #environment: Buffer
+  /** Also after an error of its, as when the launcher was killed before it was told to begin. */
+  readonly #closed: Promise<void>
   /** What the launcher has said. */
   #said = ''
 
@@ -54,6 +56,7 @@ export class Command implements Target {
       user: `${process.getuid?.()}:${process.getgid?.()}`,
     }
     this.#socket.on('error', () => undefined)
+    this.#closed = new Promise((resolve) => this.#socket.once('close', () => resolve()))
     this.#socket.setEncoding('utf8').on('data', (text: string) => {
       this.#said += text
     })
@@ -77,7 +80,7 @@ export class Command implements Target {
   }
 
   async #ready(): Promise<void> {
-    const closed = once(this.#socket, 'close')
+    const closed = this.#closed
     while (!this.#said.includes('\n') && !this.#socket.destroyed)
       await Promise.race([once(this.#socket, 'data'), closed])
     if (this.#said.startsWith(READY)) {
@@ -106,10 +109,9 @@ export class Command implements Target {
   }
 
   async #end(): Promise<TargetEnd> {
-    const closed = once(this.#socket, 'close')
     const [status, signal] = (await once(this.#child, 'exit')) as [number | null, NodeJS.Signals | null]
     endForwarding()
-    await closed
+    await this.#closed
     const failure = /^execvp \d+ (.*)$/m.exec(this.#said)
     if (failure !== null)
       throw new CommandError(`cannot run ${this.identity.args[0]}: ${failure[1]}`, status ?? EXIT.unexpected)

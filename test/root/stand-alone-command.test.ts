@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { Command } from '../../notifier/stand-alone/command.ts'
 import { Overlay } from '../helpers/overlay.ts'
 import { skipWithoutFanotify } from '../helpers/privilege.ts'
 import { runNotifier, runShell, startNotifier } from '../helpers/stand-alone.ts'
@@ -44,6 +45,20 @@ describe('the command of a stand-alone notifier', { skip: skipWithoutFanotify() 
       assert.deepEqual([ended.status, ended.signal], [null, `SIG${signal}`])
       assert.match(ended.stderr, /by directory/)
     }
+  })
+
+  it('gives the signal of one that is killed before it begins', async () => {
+    const command = await Command.prepare({ words: ['true'], root: undefined })
+    process.kill(command.pid, 'SIGKILL')
+    // Nothing else is done here meanwhile: when it is told to begin, nobody knows yet that it has ended.
+    while (!/^State:\s*Z/m.test(readFileSync(`/proc/${command.pid}/status`, 'utf8')));
+    command.begin()
+    assert.deepEqual(await command.ended, {
+      status: null,
+      signal: 'SIGKILL',
+      rule: 'exit',
+      reason: 'the command ended by SIGKILL',
+    })
   })
 
   it('that cannot be run is one sentence and the status of a shell', async () => {
