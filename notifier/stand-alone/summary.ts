@@ -1,5 +1,5 @@
 /** --summary: what was read, by kind, directory, process and package. */
-import { formatBytes } from '../../shared/text.ts'
+import { formatBytes, printableName } from '../../shared/text.ts'
 import { splitPath } from './directory-tree.ts'
 import { packageOwners } from './packages.ts'
 import { pathText } from './path-text.ts'
@@ -78,7 +78,7 @@ export function summaryText(summary: Summary, durationSeconds: number): string {
     const { databases, shares } = summary.packages
     sections.push(section(`by package (${databases.join(', ')})`, shares))
   }
-  return [...sections, ...summary.problems.map((problem) => `${problem}\n`)].join('')
+  return [...sections, ...summary.problems.map((problem) => `${printableName(problem)}\n`)].join('')
 }
 
 function section(title: string, shares: readonly Share[]): string {
@@ -88,7 +88,7 @@ function section(title: string, shares: readonly Share[]): string {
 }
 
 function row({ name, files, bytes }: Share): string {
-  return `${String(files).padStart(8)} file${files === 1 ? ' ' : 's'}  ${formatBytes(bytes).padStart(10)}  ${name}`
+  return `${String(files).padStart(8)} file${files === 1 ? ' ' : 's'}  ${formatBytes(bytes).padStart(10)}  ${printableName(name)}`
 }
 
 function sumUp(shares: readonly Share[]): Share {

@@ -114,6 +114,14 @@ describe('the owners of files', () => {
     assert.match(problems.join(), /^the dpkg database cannot be read: ENOENT/)
   })
 
+  it('do not steer the terminal by their names', async () => {
+    const root = system({ 'lib/apk/db/installed': 'P:\x1b]0;evil\x07\nV:1\nF:etc\nR:passwd\n' })
+    const file = { kinds: 1, pid: 1, command: null, sizeBytes: 1, elapsedMicroseconds: 0 }
+    const summary = await summarize([{ ...file, path: Buffer.from('/etc/passwd') }], root)
+    assert.match(summaryText(summary, 1), /\\x1b\]0;evil\\x07 1\n/)
+    assert.ok(!summaryText(summary, 1).includes('\x1b'))
+  })
+
   it('are in the summary, beside kinds, directories and processes', async () => {
     const file = (path: string, kinds: number, sizeBytes: number, command: string | null): SeenFile => ({
       path: Buffer.from(path),
