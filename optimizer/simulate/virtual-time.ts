@@ -141,7 +141,10 @@ export class World {
     for (const resource of this.#resources) {
       const { jobs } = resource
       for (const job of jobs) job.left -= job.rate * seconds
-      const ended = jobs.filter(({ left, rate }) => left <= NOTHING * Math.max(1, rate))
+      // Also what ends before the next moment that a number can tell.
+      const ended = jobs.filter(
+        ({ left, rate }) => left <= NOTHING * Math.max(1, rate) || at + left / rate <= at,
+      )
       if (ended.length === 0) continue
       jobs.splice(0, jobs.length, ...jobs.filter((job) => !ended.includes(job)))
       shareOut(resource)

@@ -57,4 +57,9 @@ describe('virtual time', () => {
     const ends = endsOf(...[1e9, 3, 0.1, 7e10, 0].map((amount) => [{ use: link, amount }]))
     assert.equal(ends.every(Number.isFinite), true)
   })
+
+  it('ends when what is left to do takes less than its clock can tell', () => {
+    const use = { use: new Resource(1e9 / 8), amount: 100 }
+    assert.deepEqual(endsOf([{ seconds: 1e10 }, use]), [1e10])
+  })
 })
