@@ -1,4 +1,5 @@
 /** From a run to a record that may be converted by. */
+import { randomBytes } from 'node:crypto'
 import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { IncompleteRecordError, PreconditionError, WorkloadError } from '../shared/errors.ts'
@@ -162,7 +163,8 @@ export function writeRecordFile(path: string, record: AccessRecord): void {
 }
 
 function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.partial`
+  // By chance: of a process in a container the next one has the same number.
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.partial`
   try {
     writeFileSync(temporary, text, { flag: 'wx' })
     renameSync(temporary, path)

@@ -144,6 +144,18 @@ describe('a recording', () => {
     }
   })
 
+  it('is written beside what a killed process of the same number has left', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'recording-'))
+    try {
+      const path = join(folder, 'record')
+      writeFileSync(`${path}.${process.pid}.partial`, 'half')
+      writeRecordFile(path, recordOf(run()))
+      assert.equal(parseRecord(readFileSync(path, 'utf8')).header.complete, true)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
   it('leaves links and pipes as they are, and writes what they lead to', () => {
     const folder = mkdtempSync(join(tmpdir(), 'recording-'))
     const at = (name: string) => join(folder, name)
