@@ -7,7 +7,7 @@ type Spellings = ReadonlyMap<string, OptionFact>
 
 /**
  * The same words, where `--name -value` is written as `--name=-value`, which the parser cannot mistake.
- * @throws {UsageError} USAGE: a value is missing
+ * @throws {UsageError} USAGE: a value is missing, or one that a flag does not have
  */
 export function withTypedValues(args: readonly string[], options: readonly OptionFact[]): string[] {
   const bySpelling = spellings(options)
@@ -19,6 +19,7 @@ export function withTypedValues(args: readonly string[], options: readonly Optio
     const [, long = ''] = /^-([a-z][a-z-]+)(?:=|$)/.exec(word) ?? []
     if (bySpelling.has(`--${long}`))
       throw new UsageError('USAGE', `there is no option -${long}: did you mean --${long}? (--help shows how)`)
+    requireSwitch(word, bySpelling)
     const taking = takingValue(word, bySpelling)
     if (taking === undefined) words.push(word)
     else {
@@ -29,6 +30,16 @@ export function withTypedValues(args: readonly string[], options: readonly Optio
     }
   }
   return words
+}
+
+/** The parser would take whatever else is behind a flag, as `--verify=yes`, for `false`. */
+function requireSwitch(word: string, bySpelling: Spellings): void {
+  const [, spelling = '', value = ''] = /^(--?[^=]+)=(.*)$/s.exec(word) ?? []
+  if (!isFlag(bySpelling.get(spelling)) || value === 'true' || value === 'false') return
+  throw new UsageError(
+    'USAGE',
+    `${spelling} is on or off, not ${JSON.stringify(value)}: write ${spelling} or ${spelling}=false (--help shows how)`,
+  )
 }
 
 /** How many words come before the first that is neither an option nor the value of one, or before `--`. */

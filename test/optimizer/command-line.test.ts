@@ -99,6 +99,14 @@ describe('a mistake in the command line', () => {
       /^--args takes a JSON array of strings as one word: write --args '\["nginx","-g","daemon off;"\]'/,
     ],
     [['record', 'image', '-period', '5s'], /^there is no option -period: did you mean --period\?/],
+    [
+      ['convert', 'image', 'target', '--verify=yes'],
+      /^--verify is on or off, not "yes": write --verify or --verify=false \(/,
+    ],
+    [
+      ['convert', 'image', 'target', '--zstdchunked=containers'],
+      /^--zstdchunked is on or off, not "containers"/,
+    ],
     [['record', 'image', '--args'], /^--args needs a value \(/],
     [['record', 'image', '--record-out', '--', 'x'], /^--record-out needs a value \(/],
     [

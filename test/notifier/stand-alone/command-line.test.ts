@@ -157,6 +157,7 @@ describe('the command line of a stand-alone notifier', () => {
     [['-so', '--version'], /^-o needs a value, and --version looks like an option: write --output=--version/],
     [['--output', '--', 'ls'], /^--output needs a value/],
     [['-s', '--output'], /^--output needs a value/],
+    [['--summary=1', 'ls'], /^--summary is on or off, not "1": write --summary or --summary=false/],
     [['-summary', 'ls'], /^there is no option -summary: did you mean --summary\?/],
     [['--pid', '-1'], /^--pid -1: write the number of a process/],
     [['--mount=', 'ls'], /--mount needs a value/],
