@@ -10,7 +10,7 @@ import type { Digest } from '../image/digest.ts'
 import { applyExtensions, type Extensions } from '../tar/extensions.ts'
 import { BLOCK_BYTES, cString, FLAG, numberField, paddingBytes, parseHeader } from '../tar/header.ts'
 import { type PaxRecord, parsePaxRecords, paxTimeNanoseconds } from '../tar/pax.ts'
-import type { TocEntry } from './toc.ts'
+import { formatModtime, type TocEntry } from './toc.ts'
 
 /** Fields in the order of the original; what is zero or empty is left out. */
 export interface ContainersEntry {
@@ -65,7 +65,9 @@ export function containersEntry(header: Buffer): { entry: ContainersEntry; isExa
   const name = extended.name.toString('utf8')
   const linkName = extended.linkName.toString('utf8')
   const times = timesOf(block, extensions.records, extended.mtimeNanoseconds)
-  const fields = { linkName, mode, size: sizeBytes, uid, gid, ...times, ...deviceOf(block) }
+  // What cannot be written is the nearest that can, as in the other TOCs; nobody pulls such a layer in parts.
+  const modtime = times.modtime ?? formatModtime(extended.mtimeNanoseconds)
+  const fields = { linkName, mode, size: sizeBytes, uid, gid, ...times, modtime, ...deviceOf(block) }
   const entry: ContainersEntry = { type: TYPES[extended.flag] ?? 'reg', name, ...withoutEmpty(fields) }
   if (xattrs.length > 0) entry.xattrs = encodeXattrs(xattrs)
   const isExact =

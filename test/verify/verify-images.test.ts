@@ -18,7 +18,7 @@ import { convertedParts, copyOf, type ImageParts, sourceParts, store } from '../
 import { MemoryContentStore, MemoryImageStore } from '../helpers/memory-store.ts'
 import { oddLayers } from '../helpers/odd-layers.ts'
 import { putRawImage } from '../helpers/raw-image.ts'
-import { file } from '../helpers/tar-language.ts'
+import { file, tarOf } from '../helpers/tar-language.ts'
 import { openTar } from '../helpers/tar-layer.ts'
 import { LAYERS, PRIORITIZED } from './sample-layers.ts'
 
@@ -40,6 +40,7 @@ function verify(
 }
 
 const SMALL_CHUNKS = { kind: 'estargz', compressionLevel: 1, chunkBytes: 4096 } as const
+const ZSTD_CHUNKED = { ...SMALL_CHUNKS, kind: 'zstdchunked', dialect: 'stargz' } as const
 
 /** Converts as `optimize` does; every third entry of each layer comes first, last first. */
 async function convert(
@@ -83,6 +84,8 @@ describe('Verifying a conversion of ours', () => {
   const formats: [string, LayerFormat][] = [
     ['eStargz', SMALL_CHUNKS],
     ['eStargz with members shared', { ...SMALL_CHUNKS, chunkBytes: 65536, minChunkBytes: 8192 }],
+    ['zstd:chunked', ZSTD_CHUNKED],
+    ['zstd:chunked for containers/storage', { ...ZSTD_CHUNKED, dialect: 'containers' }],
     ['plain tar', { kind: 'uncompressed' }],
   ]
   for (const [name, format] of formats) {
@@ -106,6 +109,17 @@ describe('Verifying a conversion of ours', () => {
       assert.deepEqual(verification.platformsLeftOut, ['linux/s390x'])
     })
   }
+
+  it('finds times equal that no TOC can write', async () => {
+    const far = ['-90000000000000', '-1.5', '0.25', '900000000000.5']
+    const items = far.map((mtime) => file(`at${mtime}`, 'x', { format: 'pax', records: [['mtime', mtime]] }))
+    await putRawImage({ content, images }, 'far', [{ tar: tarOf(items) }])
+    const source = await resolveImage(images, content, 'far', hostPlatform())
+    for (const [, format] of formats) {
+      const verification = await verify(content, source.root, await convert(content, source, format))
+      assert.deepEqual(verification.differences, [])
+    }
+  })
 
   it('wants the other platforms too when it is told so', async () => {
     const target = await convert(content, image, SMALL_CHUNKS)
