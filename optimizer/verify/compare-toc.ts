@@ -1,8 +1,9 @@
 /** A layer's TOC against the tar it describes: every entry and field, every chunk's place and content. */
 import type { LayerToc } from '../estargz/reader.ts'
 import { formatModtime, type TocEntry } from '../estargz/toc.ts'
-import type { TarEntry } from '../tar/entry.ts'
+import type { PathKey, TarEntry } from '../tar/entry.ts'
 import { TOC_NAME } from '../tar/format-names.ts'
+import { keepLastOfName } from '../tar/last-wins.ts'
 import type { Findings } from './difference.ts'
 import { FORMAT_RULES } from './lazy-format.ts'
 import { Queues } from './queues.ts'
@@ -16,14 +17,17 @@ export interface TocComparison {
   chunks: number
 }
 
+/** @param mayRepeat the tar is the source's, names that come again included: the TOC need not have but the last of each */
 export function compareToc(
   found: LayerToc,
   items: readonly TocItem[],
   scan: Scan,
+  mayRepeat: boolean,
   findings: Findings,
 ): TocComparison {
   const comparing = new TocComparing(found, scan, findings)
-  for (const item of pairInOrder(items, scan, findings)) comparing.compare(item.entry, item.item)
+  const entries = mayRepeat ? withoutUntold(scan.entries, items) : scan.entries
+  for (const item of pairInOrder(items, entries, findings)) comparing.compare(item.entry, item.item)
   return { entries: items.length, chunks: comparing.chunks }
 }
 
@@ -32,11 +36,34 @@ interface Pair {
   item: TocItem
 }
 
+/** All entries but those that count for nothing, as far as the TOC does not have them. */
+function withoutUntold(entries: readonly TarEntry[], items: readonly TocItem[]): readonly TarEntry[] {
+  const kept = new Set(keepLastOfName(entries.map((entry) => ({ ...entry }))).entries.map(placeOf))
+  if (kept.size === entries.length) return entries
+  const untold = new Map<PathKey, number>()
+  const count = (key: PathKey, by: number) => untold.set(key, (untold.get(key) ?? 0) + by)
+  for (const entry of entries) count(keyOf(entry), 1)
+  for (const { key } of items) count(key, -1)
+  return entries.filter((entry) => {
+    const key = keyOf(entry)
+    if (kept.has(placeOf(entry)) || (untold.get(key) ?? 0) <= 0) return true
+    count(key, -1)
+    return false
+  })
+}
+
+function placeOf({ headerOffset }: TarEntry): number {
+  return headerOffset
+}
+
+function keyOf({ name }: TarEntry): PathKey {
+  return tocKey(name.toString('utf8'))
+}
+
 /** Entries of the same name belong together, the first with the first; what has no partner is told. */
-function pairInOrder(items: readonly TocItem[], scan: Scan, findings: Findings): Pair[] {
+function pairInOrder(items: readonly TocItem[], entries: readonly TarEntry[], findings: Findings): Pair[] {
   const waiting = new Queues<TarEntry>()
-  for (const entry of scan.entries)
-    if (entry.path !== TOC_NAME) waiting.add(tocKey(entry.name.toString('utf8')), entry)
+  for (const entry of entries) if (entry.path !== TOC_NAME) waiting.add(keyOf(entry), entry)
   const pairs: Pair[] = []
   for (const item of items) {
     const entry = waiting.take(item.key)

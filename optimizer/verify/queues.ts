@@ -18,6 +18,11 @@ export class Queues<Value> {
     return queue?.values[queue.next++]
   }
 
+  /** The same, and the last one for all that come after it. */
+  takeOrLast(key: string): Value | undefined {
+    return this.take(key) ?? this.#queues.get(key)?.values.at(-1)
+  }
+
   /** What nobody has taken, by key. */
   rest(): Value[] {
     return [...this.#queues.values()].flatMap(({ values, next }) => values.slice(next))

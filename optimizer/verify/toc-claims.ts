@@ -90,7 +90,8 @@ export function claimsOf(found: LayerToc, items: readonly TocItem[]): Claims {
     chunkBytes: () => {
       const waiting = new Queues<number[]>()
       for (const { key, lengths } of cut) waiting.add(key, lengths)
-      return (entry) => waiting.take(tocKey(entry.name.toString('utf8'))) ?? []
+      // A tar that is as it was may have more entries of the name: the last one is meant.
+      return (entry) => waiting.takeOrLast(tocKey(entry.name.toString('utf8'))) ?? []
     },
   }
 }

@@ -71,8 +71,8 @@ export async function verifyLayer(
   if (right === undefined) return { ...nothing, source: left, format }
   const comparison = compareLayer(left, right, findings)
   if (head.toc === undefined) return { source: left, target: right, format, comparison, toc: undefined }
-  const toc = checkFormat(head.toc, items, right, target.descriptor, findings)
   const isRewritten = left.diffId !== right.diffId
+  const toc = checkFormat({ found: head.toc, items, isRewritten }, right, target.descriptor, findings)
   checkLandmarks(right, isRewritten && FORMAT_RULES[head.toc.format].hasLandmark, findings)
   return { source: left, target: right, format, comparison, toc }
 }
@@ -80,8 +80,7 @@ export async function verifyLayer(
 const nothing = { target: undefined, format: null, comparison: undefined, toc: undefined } as const
 
 function checkFormat(
-  found: LayerToc,
-  items: readonly TocItem[],
+  { found, items, isRewritten }: { found: LayerToc; items: readonly TocItem[]; isRewritten: boolean },
   scan: Scan,
   descriptor: Descriptor,
   findings: Findings,
@@ -99,7 +98,7 @@ function checkFormat(
       findings.add('ANNOTATION_WRONG', null, `${key} promises what the blob has not`)
   }
   checkTocPlace(found, scan, findings)
-  return compareToc(found, items, scan, findings)
+  return compareToc(found, items, scan, !isRewritten, findings)
 }
 
 /** The tar-split data of the containers dialect, to be held against the tar. */

@@ -107,6 +107,29 @@ describe('optimizer convert --estargz-external-toc', () => {
     assert.equal((await read('two-tocs')).images[0]?.manifest.layers.length, 2)
   })
 
+  it('keeps the diff ID of a layer whose names come again, and finds it equal', async () => {
+    const [large, other] = ['1', '2'].map((digit) => digit.repeat(5 * 1024 * 1024))
+    const layout = await OciLayout.openForWriting(join(folder, 'source'))
+    const twice = [
+      dir('d/'),
+      file('d/x', large),
+      file('a', 'first'),
+      dir('d/'),
+      file('a', 'last'),
+      file('d/x', other),
+    ]
+    const tar = tarOf([...twice, dir('gone/'), file('gone/y', 'y'), file('gone', 'a file now')])
+    await putPlatforms(layout, 'twice', [{ platform: hostPlatform(), layers: [tar] }])
+    await layout.close()
+    const options = ['--estargz-external-toc', '--estargz-keep-diff-id', '--verify']
+    const { code, stderr } = await program([
+      ...['convert', source().replace(/all$/, 'twice'), target(':twice')],
+      ...options,
+    ])
+    assert.equal(code, 0, stderr)
+    assert.deepEqual((await read('twice')).images[0]?.config.rootfs.diff_ids, [digestOf(tar)])
+  })
+
   it('is verified with the TOCs of the second image, under its usual name or another', async () => {
     const usual = await program(['verify', source(), target(':one'), '--json'])
     assert.equal(usual.code, 0, usual.stdout)
