@@ -90,7 +90,6 @@ export class NotifierProcess {
   /** Called with accesses as they arrive. */
   onAccesses: ((accesses: readonly Access[]) => void) | undefined
 
-  readonly #child: ChildProcess
   readonly #connection: Connection<FromNotifier, FromOptimizer>
   readonly #options: NotifierSpawnOptions
   readonly #detachSignal: () => void
@@ -98,16 +97,19 @@ export class NotifierProcess {
   #waiting: Waiting | undefined
   #failure: unknown
   #nextSequence = 0
+  #isGone = false
   #stderrTail = ''
 
   private constructor(child: ChildProcess, pid: number, options: NotifierSpawnOptions) {
     this.pid = pid
-    this.#child = child
     this.#options = options
     this.#connection = new Connection(child.stdio[3] as Socket, decodeFromNotifier)
     child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#keepStderr(text))
     this.ended = new Promise((resolve) => {
-      child.once('close', (code, signal) => resolve({ code, signal, stderrTail: this.#stderrTail.trim() }))
+      child.once('close', (code, signal) => {
+        this.#isGone = true
+        resolve({ code, signal, stderrTail: this.#stderrTail.trim() })
+      })
     })
     const abort = () => this.#fail(options.signal?.reason)
     options.signal?.addEventListener('abort', abort, { once: true })
@@ -188,7 +190,7 @@ export class NotifierProcess {
 
   /** Ends the notifier now, if it is still there. Resolves when it is gone. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
+    this.#kill()
     await this.ended
   }
 
@@ -255,7 +257,7 @@ export class NotifierProcess {
     const asked =
       this.#waiting === undefined ? 'while nothing was asked of it' : `before "${this.#waiting.type}"`
     // It closed its end and goes by itself; a moment later it is not asked any more.
-    const patience = setTimeout(() => this.#child.kill('SIGKILL'), 1000)
+    const patience = setTimeout(() => this.#kill(), 1000)
     const end = await this.ended
     clearTimeout(patience)
     this.#detachSignal()
@@ -305,12 +307,22 @@ export class NotifierProcess {
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return
     this.#failure = error
-    this.#child.kill('SIGKILL')
+    this.#kill()
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting === undefined) return
     clearTimeout(waiting.deadline)
     waiting.reject(error)
+  }
+
+  /** With all in its session: where a program has started the notifier proper, that one holds on to our pipes. */
+  #kill(): void {
+    if (this.#isGone) return
+    try {
+      process.kill(-this.pid, 'SIGKILL')
+    } catch {
+      // They have ended.
+    }
   }
 
   #keepStderr(text: string): void {

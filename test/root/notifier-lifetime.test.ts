@@ -85,6 +85,21 @@ describe('the life of a notifier', { skip: skipWithoutFanotify() }, () => {
     assert.ok(hasEnded(notifier.pid))
   })
 
+  it('is ended with the program that has started it, where --notifier names such a one', {
+    timeout: 20_000,
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'notifier-lifetime-'))
+    const command = join(folder, 'starter')
+    const bin = fileURLToPath(new URL('../../../bin/notifier', import.meta.url))
+    // No exec: the shell stays, and waits.
+    writeFileSync(command, `#!/bin/sh\n'${process.execPath}' '${bin}' "$@"\nexit $?\n`, { mode: 0o755 })
+    const notifier = await NotifierProcess.spawn({ log: SILENT_LOG, command })
+    await notifier.kill()
+    assert.ok(hasEnded(notifier.pid))
+    await waitUntilEnded(notifier.hello.pid)
+    rmSync(folder, { recursive: true })
+  })
+
   it('refuses a mark of what is not there, naming the step and the errno', async () => {
     const notifier = await NotifierProcess.spawn({ log: SILENT_LOG })
     const mark = notifier.mark({ kind: 'filesystem', path: Buffer.from('/no/such/folder'), reason: 'test' })
