@@ -1,6 +1,6 @@
 /** containerd killed at every stage: an error, nothing of ours runs on, and `clean` removes the rest afterwards. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { mountPointsBelow } from '../../optimizer/workload/mount-points.ts'
@@ -44,11 +44,15 @@ describe('a containerd that is killed', { skip: skipWithoutContainerd() || skipW
   }
 
   it('while the workload runs, and comes back, does not end the run', async () => {
-    const workload = shell('echo started; sleep 2; cat /data/file')
+    const workload = shell('echo started; while [ ! -e /go ]; do sleep 0.05; done; cat /data/file')
     const child = bench.spawn(['optimize', 'back', 'back-target', ...workload])
     const end = finished(child)
     await says(child, /\| started/)
+    const pid = bench.taskPid()
+    const back = says(child, /containerd is back/)
     await bench.containerd.daemon.restart()
+    await back
+    writeFileSync(join('/proc', pid, 'root', 'go'), '')
     const { code, stderr } = await end
     assert.equal(code, 0, stderr)
     assert.match(stderr, /containerd went away; waiting for it to come back\n(.*\n)*containerd is back/)

@@ -128,6 +128,13 @@ export class OptimizerBench {
     return [...(await leftovers(this.containerd.client)), ...files]
   }
 
+  /** Of the one workload that runs. */
+  taskPid(): string {
+    const [pid, ...others] = this.tool('ctr', ['task', 'ls']).match(/ \d+ /g) ?? []
+    if (pid === undefined || others.length > 0) throw new Error('there is not one task')
+    return pid.trim()
+  }
+
   /** One of containerd's own tools (`ctr`, `ctr-remote`) on this containerd; its stdout. */
   tool(command: string, args: string[]): string {
     const { address, namespace } = this.containerd.daemon

@@ -116,7 +116,7 @@ describe('a run', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, ()
     const end = once(child, 'exit')
     await says(child, /\| started/)
     child.stderr?.destroy()
-    writeFileSync(join('/proc', taskPid(bench), 'root', 'go'), '')
+    writeFileSync(join('/proc', bench.taskPid(), 'root', 'go'), '')
     assert.deepEqual(await end, [0, null])
     await bench.stores.images.get('unread')
   })
@@ -155,7 +155,7 @@ describe('a run', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, ()
     assert.deepEqual(JSON.parse(stdout).runs, [])
     assert.equal(child.exitCode, null)
 
-    writeFileSync(join('/proc', taskPid(bench), 'root', 'go'), '')
+    writeFileSync(join('/proc', bench.taskPid(), 'root', 'go'), '')
     const { code: own, stderr } = await end
     assert.equal(own, 0, stderr)
     await bench.stores.images.get('survivor')
@@ -165,7 +165,7 @@ describe('a run', { skip: skipWithoutContainerd() || skipWithoutFanotify() }, ()
     const living = bench.spawn(['optimize', 'small', 'living', ...WAITING])
     const end = finished(living)
     await says(living, /\| started/)
-    const pid = taskPid(bench)
+    const pid = bench.taskPid()
     await killed(bench.spawn(['optimize', 'small', 'dead', ...WAITING]), /\| started/)
 
     const { stdout } = await bench.run(['clean', '--json'])
@@ -194,13 +194,6 @@ async function killed(child: ChildProcess, when: RegExp): Promise<void> {
   await says(child, when)
   child.kill('SIGKILL')
   assert.equal((await end)[1], 'SIGKILL')
-}
-
-/** Of the one task there is. */
-function taskPid(bench: OptimizerBench): string {
-  const pids = bench.tool('ctr', ['task', 'ls']).match(/ \d+ /g) ?? []
-  assert.equal(pids.length, 1)
-  return pids[0].trim()
 }
 
 /** Mounts of the private containerd and of this bench, and processes that were started with its environment. */

@@ -66,9 +66,14 @@ describe('npm start', { skip: skipWithoutContainerd() }, () => {
   // test/root/web-server.test.ts.
   it('interrupted while the optimizer runs ends with 130, without a report, and leaves nothing', async () => {
     const child = start()
-    child.stderr.setEncoding('utf8').on('data', (said: string) => {
-      if (said.includes('record: ')) child.kill('SIGINT')
-    })
+    let said = ''
+    const interrupt = (text: string) => {
+      said += text
+      if (!said.includes('record: ')) return
+      child.stderr.off('data', interrupt)
+      child.kill('SIGINT')
+    }
+    child.stderr.setEncoding('utf8').on('data', interrupt)
     const { status, stdout, stderr } = await finished(child)
     assert.deepEqual({ status, stdout }, { status: 130, stdout: '' }, stderr)
     assert.match(stderr, /interrupted by SIGINT/)
