@@ -51,6 +51,16 @@ describe('a network namespace', () => {
   }
   const order = () => calls().map(({ words }) => words.split(' ').slice(0, 2).join(' '))
 
+  it('is attached and detached out of the reach of Ctrl-C, which a terminal sends to its whole process group', async () => {
+    const group = "cut -d' ' -f5 /proc/$$/stat"
+    writeFileSync(join(folder, 'bin', 'second'), `#!/bin/sh\necho $$ $(${group}) >>'${folder}/groups'\n`)
+    await attachIt()
+    await detach(run)
+    const leaders = readFileSync(join(folder, 'groups'), 'utf8').trim().split('\n')
+    assert.equal(leaders.length, 2)
+    for (const line of leaders) assert.match(line, /^(\d+) \1$/)
+  })
+
   it('is attached by every plugin in order, each told what the one before has answered', async () => {
     const result = await attachIt()
     // The second answered nothing: what was there stands.

@@ -52,6 +52,8 @@ export async function callPlugin(
   const { type, name } = config
   const child = spawn(pluginPath(type, call.folders), [], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    // A session of its own keeps Ctrl-C away: a network that is half made, or half taken away, stays.
+    detached: true,
     timeout: TIMEOUT_SECONDS * 1000,
     killSignal: 'SIGKILL',
     env: {
