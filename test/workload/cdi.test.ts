@@ -62,6 +62,15 @@ describe('devices that their vendors describe', () => {
     })
   })
 
+  it('may have lists that YAML takes for null: nothing stands behind their names', () => {
+    const lists = 'env:, deviceNodes:, mounts:, hooks:, additionalGids:'.replaceAll(':', ': ')
+    files({
+      'etc/gpu.yaml': `kind: example.com/gpu\ndevices: [{ name: "0", containerEdits: { ${lists} } }]\n`,
+    })
+    const nothing = { env: [], nodes: [], mounts: [], hooks: {}, additionalGids: [] }
+    assert.deepEqual(devices('example.com/gpu=0'), nothing)
+  })
+
   it('bring what all of a file have once, however many are asked for', () => {
     files({ 'etc/gpu.yaml': GPUS })
     const { env, nodes, hooks, additionalGids } = devices('example.com/gpu=0', 'example.com/gpu=1')

@@ -183,7 +183,9 @@ function containerEdits(value: unknown, refuse: (problem: string) => Error): Edi
   const env = value.env ?? []
   if (!Array.isArray(env) || !env.every((item) => typeof item === 'string' && item.includes('=')))
     throw refuse('env is no list of NAME=value')
-  return { ...value, additionalGids: (value.additionalGids ?? value.additionalGIDs ?? []) as number[] }
+  // A key with nothing behind it is as one that is not there.
+  const said = Object.fromEntries(Object.entries(value).filter(([, list]) => list !== null))
+  return { ...said, additionalGids: (value.additionalGids ?? value.additionalGIDs ?? []) as number[] }
 }
 
 function deviceEdits({
