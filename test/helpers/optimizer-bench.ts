@@ -15,6 +15,9 @@ import { leftovers } from './leftovers.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/optimizer', import.meta.url))
 
+/** What `clean` removes of runs without containerd is of the whole machine, those of test files beside this one too. */
+const CLEAN_LOCK = join(tmpdir(), 'hotlayer-test-clean.lock')
+
 export interface Finished {
   code: number | null
   stdout: string
@@ -25,6 +28,7 @@ export class OptimizerBench {
   readonly containerd: TestContainerd
   /** Where the program puts its temporary files; empty when nothing is left behind. */
   readonly temporaryFolder: string
+  #cleansAlone = false
 
   private constructor(containerd: TestContainerd, temporaryFolder: string) {
     this.containerd = containerd
@@ -92,7 +96,24 @@ export class OptimizerBench {
     environment: Record<string, string> = {},
     wrapper: string[] = [],
   ): Promise<Finished> {
-    return await finished(this.spawn(args, environment, wrapper))
+    const turn = args[0] === 'clean' && !this.#cleansAlone ? ['flock', CLEAN_LOCK] : []
+    return await finished(this.spawn(args, environment, [...turn, ...wrapper]))
+  }
+
+  /** Nobody else cleans meanwhile, nor finds what `body` leaves to be cleaned. */
+  async cleaningAlone(body: () => Promise<void>): Promise<void> {
+    const holder = spawn('flock', [CLEAN_LOCK, 'sh', '-c', 'echo held; read end'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    await once(holder.stdout, 'data')
+    this.#cleansAlone = true
+    try {
+      await body()
+    } finally {
+      this.#cleansAlone = false
+      holder.stdin.end()
+      await once(holder, 'exit')
+    }
   }
 
   /** The same in the test's own process, one at a time: without what a start costs. */

@@ -267,7 +267,10 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     assert.ok(read(parseRecord(readFileSync(join(folder, 'r'), 'utf8'))).includes('run data/b 1'))
   })
 
-  it('a run that is killed takes its workload along, and clean removes the rest', async () => {
+  it('a run that is killed takes its workload along, and clean removes the rest', () =>
+    bench.cleaningAlone(killedAndCleaned))
+
+  async function killedAndCleaned(): Promise<void> {
     const words = ['record', `oci:${layout}`, '--cache-dir', cache(), ...shell(KILLED)]
     const child = bench.spawn(words, NO_CONTAINERD)
     const end = finished(child)
@@ -309,7 +312,7 @@ describe('without containerd', { skip: skipWithoutContainerd() || skipWithoutFan
     const cleaned = await optimizer(['clean', '--cache'])
     assert.match(cleaned.stdout, /removed layer /)
     assert.equal(layers(), 0)
-  })
+  }
 
   /** The process that runs it. */
   function workload(): string | undefined {
