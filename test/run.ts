@@ -18,6 +18,8 @@ const FILE_TIMEOUT_MS = Number(process.env.TEST_FILE_MINUTES ?? 10) * 60 * 1000
 /** They wait for daemons and clocks more than they compute. */
 const ROOT_FILES_AT_ONCE = 2
 const SLOWEST_TOLD = 12
+/** Of what a failed test says, in one line: the beginning of a difference, too. */
+const FAILURE_LENGTH_MAX = 1000
 /** They take the longest: started last they would run alone at the end. */
 const FIRST = /\/(start|package)\.test\.js$/
 
@@ -75,8 +77,11 @@ function failure({
   details: { error: Error }
 }): string {
   const { message, cause } = details.error
-  const [line = ''] = (cause instanceof Error ? cause.message : message).trim().split('\n', 1)
-  return `${relative(root, file ?? '')}: ${name}: ${line}`
+  const lines = (cause instanceof Error ? cause.message : message)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  return `${relative(root, file ?? '')}: ${name}: ${lines.join(' | ').slice(0, FAILURE_LENGTH_MAX)}`
 }
 
 function noteTime(

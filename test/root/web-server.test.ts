@@ -50,8 +50,11 @@ describe('a web server', { skip: skipWithoutContainerd() || skipWithoutFanotify(
   }, async () => {
     const { client, daemon } = bench.containerd
     const interruption = new AbortController()
-    const asked = runAndAsk(daemon, image.name, interruption.signal)
-    while ((await client.containers.list()).length === 0) await delay(20)
+    let isOver = false
+    const asked = runAndAsk(daemon, image.name, interruption.signal).finally(() => {
+      isOver = true
+    })
+    while (!isOver && (await client.containers.list()).length === 0) await delay(20)
     interruption.abort(new Error('interrupted'))
     await assert.rejects(asked, /interrupted/)
     assert.deepEqual(await bench.leftovers(), [])
