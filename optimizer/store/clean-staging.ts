@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tryClaim } from '../../native/claim.ts'
 import { messageOf, PreconditionError } from '../../shared/errors.ts'
+import { LAYOUT_FILE } from './layout-index.ts'
 import { LOCK_FILE } from './oci-layout.ts'
 import { ownerState } from './process-identity.ts'
 import { STAGING_PREFIX } from './staging.ts'
@@ -27,7 +28,7 @@ export async function cleanStaging(parent: string): Promise<StagingReport> {
     if (state === 'unknown') report.undecided.push(path)
     if (state === 'dead') report.runs.push({ id: name, ...(await remove(path)) })
   }
-  report.runs.push(...removeLockIfFree(join(parent, LOCK_FILE)))
+  report.runs.push(...removeLockIfFree(parent))
   return report
 }
 
@@ -56,8 +57,10 @@ async function remove(path: string): Promise<{ removed: string[]; failures: stri
 }
 
 /** A lock of the dead holds nobody up; its file goes with the next who takes it, and here. */
-function removeLockIfFree(path: string): StagingReport['runs'] {
-  if (!existsSync(path)) return []
+function removeLockIfFree(layout: string): StagingReport['runs'] {
+  const path = join(layout, LOCK_FILE)
+  // Elsewhere, as beside an archive, a file of this name is not ours.
+  if (!existsSync(join(layout, LAYOUT_FILE)) || !existsSync(path)) return []
   const what = `lock ${path}`
   try {
     const release = tryClaim(path)

@@ -115,9 +115,12 @@ describe('Cleaning layouts and the folders of archives', () => {
     assert.ok(existsSync(lock))
     release()
     writeFileSync(lock, '')
+    // No layout: not ours.
+    assert.deepEqual(await cleanStaging(folder), { runs: [], undecided: [] })
+    writeFileSync(join(folder, 'oci-layout'), '')
     const { runs } = await cleanStaging(folder)
     assert.deepEqual(runs, [{ id: LOCK_FILE, removed: [`lock ${lock}`], failures: [] }])
-    assert.deepEqual(readdirSync(folder), [])
+    assert.deepEqual(readdirSync(folder), ['oci-layout'])
   })
 
   it('follows no link', async () => {
