@@ -28,6 +28,13 @@ async function withContent(
   })
 }
 
+/** As a layer begins; what begins as JSON, as one of 256 random ones does, is taken for a document, and waits. */
+function newBlob(): Buffer {
+  const bytes = randomBytes(MIB)
+  bytes.set([0x1f, 0x8b])
+  return bytes
+}
+
 async function write(content: RegistryContent, bytes: Buffer): Promise<void> {
   const writer = await content.writer(digestOf(bytes))
   await writer.write(bytes)
@@ -49,14 +56,14 @@ describe('blobs that are made faster than they can be sent', () => {
         arrivals.emit('arrived')
         return true
       }
-      const blobs = [1, 2, 3].map(() => randomBytes(MIB))
+      const blobs = [1, 2, 3].map(() => newBlob())
       const arrived = once(arrivals, 'arrived')
       await write(content, blobs[0] as Buffer)
       await arrived
       const order: string[] = []
       const second = write(content, blobs[1] as Buffer).then(() => order.push('second'))
       // A blob that is read passes it by: nothing of the second one was taken until then.
-      const other = registry.addBlob('team/app', randomBytes(MIB))
+      const other = registry.addBlob('team/app', newBlob())
       await bytesOf(content.read(other))
       order.push('sent')
       holds = false
@@ -76,8 +83,8 @@ describe('blobs that are made faster than they can be sent', () => {
         if (method === 'POST') fail(response, 403, 'DENIED', 'over the quota')
         return method === 'POST'
       }
-      await write(content, randomBytes(MIB))
-      await assert.rejects(write(content, randomBytes(MIB)), {
+      await write(content, newBlob())
+      await assert.rejects(write(content, newBlob()), {
         code: 'REGISTRY_DENIED',
         message: /over the quota/,
       })
@@ -91,7 +98,7 @@ describe('blobs that are made faster than they can be sent', () => {
         if (method === 'POST') begun.push(response)
         return method === 'POST'
       }
-      for (let times = 0; times < 3; times++) await write(content, randomBytes(MIB))
+      for (let times = 0; times < 3; times++) await write(content, newBlob())
     })
   })
 })
@@ -141,7 +148,7 @@ describe('a blob that is read slower than it comes', () => {
 })
 
 describe('a layer that lies on disk until a mirror has given all of it', () => {
-  const bytes = randomBytes(MIB)
+  const bytes = newBlob()
   const mirrored = (
     body: (asking: Mirrored & { content: RegistryContent; space: SpoolSpace }) => Promise<void>,
     diskBytesMax: number,
