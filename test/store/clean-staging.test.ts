@@ -108,16 +108,17 @@ describe('Cleaning layouts and the folders of archives', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['.hotlayer-new', '.hotlayer-used'])
   })
 
-  it('removes a lock that nobody holds, and no other', async () => {
+  it('removes the lock of a layout that nobody holds, and no other', async () => {
     const lock = join(folder, LOCK_FILE)
+    writeFileSync(lock, '')
+    // No layout: not ours.
+    assert.deepEqual(await cleanStaging(folder), { runs: [], undecided: [] })
+    writeFileSync(join(folder, 'oci-layout'), '')
     const release = await claim(lock, AbortSignal.timeout(10_000))
     assert.deepEqual(await cleanStaging(folder), { runs: [], undecided: [] })
     assert.ok(existsSync(lock))
     release()
     writeFileSync(lock, '')
-    // No layout: not ours.
-    assert.deepEqual(await cleanStaging(folder), { runs: [], undecided: [] })
-    writeFileSync(join(folder, 'oci-layout'), '')
     const { runs } = await cleanStaging(folder)
     assert.deepEqual(runs, [{ id: LOCK_FILE, removed: [`lock ${lock}`], failures: [] }])
     assert.deepEqual(readdirSync(folder), ['oci-layout'])
